@@ -1,0 +1,29 @@
+import type { z } from "zod";
+import type { ArtifactType } from "./ir/pipeline.ts";
+import type { DataStepContext } from "./step-contract.ts";
+
+/** What a built-in step takes and gives; read by checks, `plan` and the published JSON Schema. */
+export interface BuiltinDeclaration {
+  name: string;
+  /** Part of the cache key: grows when the same inputs would give other outputs. */
+  version: number;
+  summary: string;
+  /** data: pure, from files to files, in a process of its own. record: inside the control plane, idempotent. */
+  kind: "data" | "record";
+  with: z.ZodType;
+  inputs: Readonly<Record<string, { types: readonly ArtifactType[]; required: boolean }>>;
+  /** Further inputs under names of the user's choice (the tables of `sql`). */
+  otherInputs?: readonly ArtifactType[];
+  outputs: Readonly<Record<string, ArtifactType>>;
+  /** The user names the outputs (`sql`). */
+  otherOutputs?: readonly ArtifactType[];
+  /** Implementation library that decides the bytes (`duckdb 1.5.6`); part of the cache key. */
+  engine?: string;
+  /** false: runs every time (`deploy` reconciles). */
+  cacheable: boolean;
+}
+
+export interface DataBuiltin extends BuiltinDeclaration {
+  kind: "data";
+  run(context: DataStepContext): Promise<void>;
+}

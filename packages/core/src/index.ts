@@ -1,0 +1,87 @@
+export type { ArtifactRef } from "./artifact.ts";
+export type { BuiltinDeclaration, DataBuiltin } from "./builtin.ts";
+export {
+  canonicalJson,
+  type Digest,
+  digestOfBytes,
+  digestOfJson,
+  isDigest,
+  type Json,
+  type JsonObject,
+} from "./canonical-json.ts";
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  EspalierError,
+  type EspalierErrorOptions,
+  errorTable,
+  isEspalierError,
+  toEspalierError,
+} from "./errors.ts";
+export {
+  type ArtifactType,
+  artifactTypeSchema,
+  type Determinism,
+  determinismSchema,
+  type EnvironmentIr,
+  environmentSchema,
+  type FailureCause,
+  failureCauseSchema,
+  identifierSchema,
+  jsonSchema,
+  mapSchema,
+  nameSchema,
+  notifySchema,
+  type OutputIr,
+  outputSchema,
+  type ParameterValue,
+  type PipelineIr,
+  parameterSchema,
+  pipelineSchema,
+  type ResourcesIr,
+  resourcesSchema,
+  retrySchema,
+  type ScheduleIr,
+  type StepIr,
+  scheduleSchema,
+  stepSchema,
+} from "./ir/pipeline.ts";
+export {
+  type ComponentName,
+  componentSchema,
+  manifestSchema,
+  type Provider,
+  providerSchema,
+  type ToolManifest,
+} from "./manifest.ts";
+export type { ArtifactStore, ByteStream, CallContext, GetOptions, PutOptions } from "./ports/artifact-store.ts";
+export type { DataValidator, RuleResult, ValidationReport, ValidationRequest } from "./ports/data-validator.ts";
+export type { Deployer, EndpointSpec, EndpointStatus, ServedVersion, VersionStatus } from "./ports/deployer.ts";
+export type { ImageRegistry, OciDescriptor } from "./ports/image-registry.ts";
+export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
+export type { ScheduleEntry, Scheduler } from "./ports/scheduler.ts";
+export { Secret, type SecretStore } from "./ports/secret-store.ts";
+export type { LocalWork, RemoteWork, StepRunner, StepSpec, StepStatus } from "./ports/step-runner.ts";
+export type {
+  AttemptRow,
+  CachedResult,
+  EngineRecord,
+  NewRun,
+  RunOptions,
+  RunRow,
+  StepRow,
+  StoredError,
+  Transition,
+} from "./record/engine-record.ts";
+export {
+  type AttemptState,
+  attemptStates,
+  type RunState,
+  runStates,
+  type StepState,
+  stepStates,
+  terminalAttemptStates,
+  terminalRunStates,
+  terminalStepStates,
+} from "./record/states.ts";
+export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";

@@ -1,0 +1,63 @@
+import type { ResourcesIr } from "../ir/pipeline.ts";
+import type { CallContext } from "./artifact-store.ts";
+
+/** What a runner is asked to start: one attempt of one step, prepared so that the same attempt id always means the same work. */
+export interface StepSpec {
+  attemptId: string;
+  /** Readable: pipeline, step and attempt number, for names and labels. */
+  label: string;
+  work: LocalWork | RemoteWork;
+  resources: ResourcesIr;
+  /** An image, where the runner has images. */
+  image?: string;
+  /** Seconds between SIGTERM and SIGKILL. */
+  graceSeconds: number;
+}
+
+/** For a runner that shares the control plane's file system: everything lies ready. */
+export interface LocalWork {
+  kind: "local";
+  /** Run through `/bin/sh -c`. */
+  command: string;
+  /** The materialised snapshot of `source:`; the command's working folder. */
+  workingDirectory: string;
+  /** The attempt's own folder, where the runner leaves `log` and `exit.json`. */
+  attemptDirectory: string;
+  /** Whole environment of the step, secrets included; never logged. */
+  variables: Readonly<Record<string, string>>;
+}
+
+/** For a runner elsewhere: the one-file launcher (`python/launcher.py`) gets all else from this URL with this token. */
+export interface RemoteWork {
+  kind: "remote";
+  manifestUrl: string;
+  token: string;
+}
+
+export type StepStatus =
+  | { state: "pending" }
+  | { state: "running" }
+  /** The command ended by itself; `exitCode` 0 is success, 128 + n a signal. */
+  | { state: "exited"; exitCode: number }
+  | { state: "cancelled" }
+  /** The tool no longer knows the attempt, or its machine is gone. */
+  | { state: "lost"; message: string };
+
+/**
+ * Milestone 5, train and tune: runs attempts, never graphs. A handle is a string that outlives the control plane.
+ *
+ * Errors: INVALID_INPUT (resources it cannot give), UNAVAILABLE, UNREACHABLE, NOT_INSTALLED, PERMISSION_DENIED.
+ */
+export interface StepRunner {
+  /** true: takes LocalWork. false: takes RemoteWork. */
+  readonly sharesFiles: boolean;
+  /** Finds by attempt id first: a second submit of one attempt returns the same handle and starts nothing. */
+  submit(spec: StepSpec, context?: CallContext): Promise<string>;
+  status(handle: string, context?: CallContext): Promise<StepStatus>;
+  /** Log bytes from an offset on, at most 1 MiB a call; `next` is the offset to ask for next. */
+  logs(handle: string, offset: number, context?: CallContext): Promise<{ bytes: Uint8Array; next: number }>;
+  /** SIGTERM, then SIGKILL after `graceSeconds`. Cancelling what has ended is success. Does not wait. */
+  cancel(handle: string, graceSeconds: number, context?: CallContext): Promise<void>;
+  /** Resolves with the first status that is neither pending nor running. Absent: the engine polls `status`. */
+  wait?(handle: string, context?: CallContext): Promise<StepStatus>;
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import type { Json } from "./canonical-json.ts";
+
+/** The step contract, the same on every tool: names of the environment variables that a step's process sees. */
+export const stepVariables = {
+  /** Folder with one entry an input. */
+  inputs: "ESPALIER_INPUTS",
+  /** Folder where the step leaves one entry an output; a missing one fails the step. */
+  outputs: "ESPALIER_OUTPUTS",
+  /** JSON object of the parameters that the step declares or its command names. */
+  params: "ESPALIER_PARAMS",
+  /** File to which the step appends JSON lines, see `stepEventSchema`. */
+  events: "ESPALIER_EVENTS",
+  /** Folder that outlives attempts. */
+  checkpoint: "ESPALIER_CHECKPOINT",
+  runId: "ESPALIER_RUN_ID",
+  step: "ESPALIER_STEP",
+  attemptId: "ESPALIER_ATTEMPT_ID",
+  /** JSON of a built-in step's `with:`. */
+  with: "ESPALIER_WITH",
+  /** The run's logical date, ISO 8601. */
+  runDate: "ESPALIER_RUN_DATE",
+} as const;
+
+const base = {
+  /** Milliseconds since the epoch; left out means the moment of reading. */
+  timestamp: z.number().optional(),
+};
+
+/** One line of the event file. Unknown keys are ignored; a line that does not parse becomes a note, and the step goes on. */
+export const stepEventSchema = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("metric"),
+    key: z.string().min(1).max(250),
+    value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]),
+    step: z.int().optional(),
+    ...base,
+  }),
+  z.object({
+    type: z.literal("progress"),
+    done: z.number(),
+    total: z.number().optional(),
+    unit: z.string().optional(),
+    ...base,
+  }),
+  z.object({ type: z.literal("tag"), key: z.string().min(1).max(250), value: z.string().max(8000), ...base }),
+  z.object({ type: z.literal("note"), text: z.string().max(8000), ...base }),
+]);
+export type StepEvent = z.infer<typeof stepEventSchema>;
+
+/**
+ * How a `data` built-in is called, in its own process: paths in, files out. It never sees the record or the store.
+ * `record` built-ins (register, deploy, dataset, approve) run inside the control plane instead.
+ */
+export interface DataStepContext {
+  inputs: Readonly<Record<string, string>>;
+  outputs: Readonly<Record<string, string>>;
+  params: Readonly<Record<string, Json>>;
+  with: Readonly<Record<string, Json>>;
+  emit(event: StepEvent): void;
+  signal: AbortSignal;
+}
