@@ -54,6 +54,7 @@ export {
   providerSchema,
   type ToolManifest,
 } from "./manifest.ts";
+export { type ColumnType, columnTypeSchema, type ModelSignature, modelSignatureSchema } from "./model/signature.ts";
 export type { ArtifactStore, ByteStream, CallContext, GetOptions, PutOptions } from "./ports/artifact-store.ts";
 export type { DataValidator, RuleResult, ValidationReport, ValidationRequest } from "./ports/data-validator.ts";
 export type { Deployer, EndpointSpec, EndpointStatus, ServedVersion, VersionStatus } from "./ports/deployer.ts";

@@ -1,1 +1,1 @@
-export {};
+export { entryPoint } from "./entry-points.ts";

@@ -1,0 +1,23 @@
+import { z } from "zod";
+
+/** Column types, named as in MLflow's ColSpec. */
+export const columnTypeSchema = z.enum(["boolean", "integer", "long", "float", "double", "string", "datetime"]);
+export type ColumnType = z.infer<typeof columnTypeSchema>;
+
+/**
+ * `signature.json` of a model folder `{payload, signature.json}`. An ONNX graph takes either one float matrix `[rows, columns]`, its columns
+ * in the order of `inputs`, or one tensor a column under the column's name.
+ */
+export const modelSignatureSchema = z.strictObject({
+  format: z.enum(["onnx", "mlflow"]),
+  /** File (onnx) or folder (mlflow) beside signature.json. */
+  payload: z.string(),
+  inputs: z.array(z.strictObject({ name: z.string(), type: columnTypeSchema })).min(1),
+  /** `shape` without the row dimension. */
+  outputs: z
+    .array(z.strictObject({ name: z.string(), type: columnTypeSchema, shape: z.array(z.int()).optional() }))
+    .min(1),
+  /** The output (and its column) that is the score: for a binary task the probability of the positive class. */
+  score: z.strictObject({ output: z.string(), index: z.int().nonnegative().optional() }).optional(),
+});
+export type ModelSignature = z.infer<typeof modelSignatureSchema>;

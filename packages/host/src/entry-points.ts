@@ -1,0 +1,18 @@
+import { fileURLToPath } from "node:url";
+
+const entries = {
+  /** The model server and router. */
+  serving: { source: "../../../apps/serving/src/main.ts", built: "./serving.js" },
+  /** Runs one `data` built-in step by the step contract. */
+  "builtin-step": { source: "../../../adapters/embedded/src/builtin-step-main.ts", built: "./builtin-step.js" },
+  /** Runs one exported TypeScript step by the step contract. */
+  "typescript-step": { source: "./typescript-step-main.ts", built: "./typescript-step.js" },
+  cli: { source: "../../../apps/cli/src/main.ts", built: "./espalier.js" },
+  launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
+} as const;
+
+/** Absolute path of a program that Espalier starts as a process of its own, in a checkout and in the built package alike. */
+export function entryPoint(name: keyof typeof entries): string {
+  const runsFromSource = import.meta.url.endsWith(".ts");
+  return fileURLToPath(new URL(runsFromSource ? entries[name].source : entries[name].built, import.meta.url));
+}
