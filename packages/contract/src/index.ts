@@ -1,1 +1,16 @@
-export {};
+export {
+  type LauncherAppendReply,
+  type LauncherDownload,
+  type LauncherExit,
+  type LauncherManifest,
+  type LauncherOutputs,
+  type LauncherOutputsReply,
+  launcherAppendQuerySchema,
+  launcherAppendReplySchema,
+  launcherDownloadSchema,
+  launcherExitSchema,
+  launcherManifestSchema,
+  launcherOutputFileSchema,
+  launcherOutputsReplySchema,
+  launcherOutputsSchema,
+} from "./launcher.ts";
