@@ -1,4 +1,7 @@
 export type { ArtifactRef } from "./artifact.ts";
+export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
+export { blobKey } from "./artifacts/keys.ts";
+export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
 export type { BuiltinDeclaration, DataBuiltin } from "./builtin.ts";
 export {
   canonicalJson,
@@ -18,6 +21,24 @@ export {
   isEspalierError,
   toEspalierError,
 } from "./errors.ts";
+export { type CanaryLook, canaryLook, type FailureCounts, lookAlpha, type Spending, spentAlpha } from "./gate/alpha-spending.ts";
+export { bootstrapInterval, type Interval, resamplingGroups } from "./gate/bootstrap.ts";
+export { groupMetric, type GroupedMetric, type Groups } from "./gate/grouped-metric.ts";
+export { holmAdjust } from "./gate/holm.ts";
+export { type GateInput, judgeCandidate, judgeMetrics } from "./gate/judge.ts";
+export {
+  type CalibrationBin,
+  calibrationError,
+  calibrationTable,
+  type ResampledMetric,
+  resampledMetrics,
+} from "./gate/metrics.ts";
+export { pointMetrics } from "./gate/point-metrics.ts";
+export { type GatePolicy, gatePolicySchema } from "./gate/policy.ts";
+export { type RandomInteger, seededRandom } from "./gate/random.ts";
+export type { CodedColumn, ScoredRows, Task } from "./gate/scored-rows.ts";
+export { logGamma, normalCdf, normalQuantile, upperGamma } from "./gate/special-functions.ts";
+export type { BoundVerdict, Difference, GateVerdict, SliceVerdict } from "./gate/verdict.ts";
 export {
   type ArtifactType,
   artifactTypeSchema,
@@ -54,11 +75,31 @@ export {
   providerSchema,
   type ToolManifest,
 } from "./manifest.ts";
-export { type ColumnType, columnTypeSchema, type ModelSignature, modelSignatureSchema } from "./model/signature.ts";
+export { type CaptureHeader, type CaptureLine, captureHeaderSchema, servingHeaders } from "./model/capture.ts";
+export { type OutputValues, scoresOf } from "./model/score.ts";
+export {
+  type Announcement,
+  announcementSchema,
+  type RoutedVersion,
+  type RouterState,
+  type RouterStatus,
+  routedVersionSchema,
+  routerStateSchema,
+  routerStatusSchema,
+} from "./model/serving-state.ts";
+export {
+  type ColumnType,
+  columnTypeSchema,
+  type InputColumn,
+  inputColumnSchema,
+  type ModelSignature,
+  modelSignatureSchema,
+} from "./model/signature.ts";
 export type { ArtifactStore, ByteStream, CallContext, GetOptions, PutOptions } from "./ports/artifact-store.ts";
 export type { DataValidator, RuleResult, ValidationReport, ValidationRequest } from "./ports/data-validator.ts";
 export type { Deployer, EndpointSpec, EndpointStatus, ServedVersion, VersionStatus } from "./ports/deployer.ts";
 export type { ImageRegistry, OciDescriptor } from "./ports/image-registry.ts";
+export type { LocalFile, LocalFiles, WriteIntoFolder } from "./ports/local-files.ts";
 export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
 export type { ScheduleEntry, Scheduler } from "./ports/scheduler.ts";
 export { Secret, type SecretStore } from "./ports/secret-store.ts";
@@ -66,6 +107,7 @@ export type { LocalWork, RemoteWork, StepRunner, StepSpec, StepStatus } from "./
 export type {
   AttemptRow,
   CachedResult,
+  EngineChange,
   EngineRecord,
   NewRun,
   RunOptions,

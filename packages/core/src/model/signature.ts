@@ -4,6 +4,14 @@ import { z } from "zod";
 export const columnTypeSchema = z.enum(["boolean", "integer", "long", "float", "double", "string", "datetime"]);
 export type ColumnType = z.infer<typeof columnTypeSchema>;
 
+export const inputColumnSchema = z.strictObject({
+  name: z.string(),
+  type: columnTypeSchema,
+  /** true: a request may leave the value null or NaN, which the graph sees as NaN. Only float and double columns. */
+  nullable: z.boolean().optional(),
+});
+export type InputColumn = z.infer<typeof inputColumnSchema>;
+
 /**
  * `signature.json` of a model folder `{payload, signature.json}`. An ONNX graph takes either one float matrix `[rows, columns]`, its columns
  * in the order of `inputs`, or one tensor a column under the column's name.
@@ -12,7 +20,7 @@ export const modelSignatureSchema = z.strictObject({
   format: z.enum(["onnx", "mlflow"]),
   /** File (onnx) or folder (mlflow) beside signature.json. */
   payload: z.string(),
-  inputs: z.array(z.strictObject({ name: z.string(), type: columnTypeSchema })).min(1),
+  inputs: z.array(inputColumnSchema).min(1),
   /** `shape` without the row dimension. */
   outputs: z
     .array(z.strictObject({ name: z.string(), type: columnTypeSchema, shape: z.array(z.int()).optional() }))

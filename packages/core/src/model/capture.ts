@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { columnTypeSchema } from "./signature.ts";
+
+/**
+ * Captured predictions: JSON-lines segments, written by a model server, read by the control plane. The first line is a header, each
+ * further line one request, its values by column. A segment is `*.open.jsonl` while it is written and is closed by rename to `*.jsonl`.
+ */
+export const captureHeaderSchema = z.object({
+  capture: z.literal(1),
+  model: z.string(),
+  version: z.string(),
+  inputs: z.array(z.object({ name: z.string(), type: columnTypeSchema })),
+});
+export type CaptureHeader = z.infer<typeof captureHeaderSchema>;
+
+/** One captured request of `rows` rows. Row i of a request with more than one row has the prediction id `<id>-<i>`. */
+export interface CaptureLine {
+  id: string;
+  rows: number;
+  /** Milliseconds since the epoch: the business time that the caller gave, else `servedAt`. */
+  eventTime: number;
+  servedAt: number;
+  /** In the order of the header's inputs, one list a column. */
+  inputs: readonly (readonly unknown[])[];
+  score: readonly (number | string | null)[];
+}
+
+/** Headers of requests and answers, lower case. */
+export const servingHeaders = {
+  version: "x-espalier-model-version",
+  /** Given by the caller, or minted; answered always. */
+  predictionId: "x-espalier-prediction-id",
+  /** ISO 8601 with a zone: the time that the prediction is about. */
+  eventTime: "x-espalier-event-time",
+  /** Requests with the same key go to the same version as long as the weights stay. */
+  stickyKey: "x-espalier-key",
+  /** From the router to the model server: capture this request (1) or not (0). */
+  capture: "x-espalier-capture",
+} as const;
