@@ -1,1 +1,7 @@
-export {};
+export {
+  createFilesystemArtifactStore,
+  type FilesystemConfig,
+  filesystemConfigSchema,
+  filesystemManifest,
+} from "./filesystem-artifact-store.ts";
+export { createLocalFiles } from "./local-files.ts";

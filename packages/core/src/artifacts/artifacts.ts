@@ -1,0 +1,149 @@
+import type { ArtifactRef } from "../artifact.ts";
+import { EspalierError, isEspalierError } from "../errors.ts";
+import type { ArtifactStore, ByteStream } from "../ports/artifact-store.ts";
+import type { LocalFiles } from "../ports/local-files.ts";
+import { blobKey } from "./keys.ts";
+import { createObjects, type Objects, openBlob } from "./objects.ts";
+import type { Pack } from "./packs.ts";
+import { publishBytes, publishFile, publishLists, publishTree } from "./publish.ts";
+import { findInTree, keysOfTree, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
+import { collect, eachConcurrently } from "./streams.ts";
+import { entryDigest, type TreeEntry } from "./tree.ts";
+
+/**
+ * Immutable content over a port of bytes: hashing, packing, deduplication and verification on read, once for all stores.
+ * Publishing is atomic: what a reference names is there whole, or not at all. No artifact is ever held in memory.
+ *
+ * Errors of every method: those of `ArtifactStore` and `LocalFiles`; CORRUPTED names the blob, and the path inside a tree.
+ */
+export interface Artifacts {
+  /** Idempotent. A `value` is stored as canonical JSON (INVALID_INPUT, TOO_LARGE beyond 64 KiB). CONFLICT: it changed meanwhile. */
+  putFile(path: string, type: "file" | "parquet" | "value"): Promise<ArtifactRef>;
+  /** Idempotent. INVALID_INPUT on a symlink that escapes, a socket, a device. `exclude` also prunes folders. */
+  putTree(
+    path: string,
+    type: "tree" | "model",
+    options?: { exclude?: (relativePath: string) => boolean },
+  ): Promise<ArtifactRef>;
+  putBytes(bytes: Uint8Array, type: "file" | "value"): Promise<ArtifactRef>;
+  /** Makes a tree of files whose blobs were uploaded by themselves (a remote step); NOT_FOUND names the first that is missing. */
+  adoptTree(files: readonly TreeEntry[], type: "tree" | "model"): Promise<ArtifactRef>;
+  /** A tree that holds other artifacts under these names, without copying a byte: a file under its name, a tree as a folder. */
+  compose(parts: Readonly<Record<string, ArtifactRef>>, type: "tree" | "model"): Promise<ArtifactRef>;
+  /** Verified and atomic (temporary name, then rename): a file, or a folder for a tree or model. */
+  materialise(ref: ArtifactRef, targetPath: string): Promise<void>;
+  /** Verified while it streams: damaged content throws CORRUPTED before its last bytes are handed out. `size` in bytes. */
+  open(ref: ArtifactRef, pathInTree?: string): Promise<{ size: number; body: ByteStream }>;
+  /** TOO_LARGE when there are more than `maxBytes`. */
+  readBytes(ref: ArtifactRef, pathInTree: string | undefined, maxBytes: number): Promise<Uint8Array>;
+  /** All files of a tree or model, by path. */
+  entries(ref: ArtifactRef): Promise<TreeEntry[]>;
+  /** true when every blob it needs is present with its size; contents are not read. */
+  exists(ref: ArtifactRef): Promise<boolean>;
+  /** Hashes everything again. */
+  verify(ref: ArtifactRef): Promise<void>;
+}
+
+export const isTree = (ref: ArtifactRef): boolean => ref.type === "tree" || ref.type === "model";
+
+export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifacts {
+  const objects = createObjects(store);
+
+  async function open(ref: ArtifactRef, pathInTree?: string): Promise<{ size: number; body: ByteStream }> {
+    if (!isTree(ref)) {
+      if (pathInTree !== undefined) throw noPathInFile(ref);
+      return { size: ref.size, body: await openBlob(objects, ref.digest, ref.size) };
+    }
+    if (pathInTree === undefined) throw needsPath(ref);
+    const entry = await findInTree(objects, ref.digest, pathInTree);
+    return { size: entry.size, body: await openInTree(objects, ref.digest, entry) };
+  }
+
+  return {
+    putFile: (path, type) => publishFile(objects, files, path, type),
+    putTree: (path, type, options) => publishTree(objects, files, path, type, options?.exclude),
+    putBytes: (bytes, type) => publishBytes(objects, bytes, type),
+    async adoptTree(entries, type) {
+      await eachConcurrently(entries, 16, async (entry) => {
+        const held = await objects.head(blobKey(entryDigest(entry)));
+        if (held?.size === entry.size) return;
+        throw new EspalierError("NOT_FOUND", `The blob of ${JSON.stringify(entry.path)} has not been uploaded whole`, {
+          details: { path: entry.path, digest: entryDigest(entry) },
+        });
+      });
+      return publishLists(objects, entries, type, []);
+    },
+    async compose(parts, type) {
+      const entries: TreeEntry[] = [];
+      const packs = new Map<string, Pack>();
+      for (const [name, part] of Object.entries(parts)) {
+        if (!isTree(part)) {
+          entries.push({ path: name, size: part.size, sha256: part.digest.slice(7), executable: false });
+          continue;
+        }
+        const inside = await readTree(objects, part.digest);
+        for (const entry of inside) entries.push({ ...entry, path: `${name}/${entry.path}` });
+        for (const pack of await readPacks(objects, part.digest)) packs.set(pack.digest, pack);
+      }
+      return publishLists(objects, entries, type, [...packs.values()]);
+    },
+    open,
+    async materialise(ref, targetPath) {
+      if (!isTree(ref)) return files.writeFile(targetPath, (await open(ref)).body);
+      const entries = await readTree(objects, ref.digest);
+      await files.writeFolder(targetPath, (write) =>
+        visitContents(objects, ref.digest, entries, (entry, body) =>
+          write(entry.path, body, { executable: entry.executable }),
+        ),
+      );
+    },
+    async readBytes(ref, pathInTree, maxBytes) {
+      const { size, body } = await open(ref, pathInTree);
+      if (size > maxBytes) {
+        throw new EspalierError("TOO_LARGE", `${ref.digest} has ${size} bytes, more than ${maxBytes}`, {
+          details: { digest: ref.digest, size, maxBytes },
+        });
+      }
+      return collect(body, maxBytes, ref.digest);
+    },
+    async entries(ref) {
+      if (!isTree(ref)) throw noPathInFile(ref);
+      return readTree(objects, ref.digest);
+    },
+    exists: (ref) => existsWhole(objects, ref),
+    async verify(ref) {
+      if (!isTree(ref)) return drain((await open(ref)).body);
+      const entries = await readTree(objects, ref.digest);
+      await visitContents(objects, ref.digest, entries, (_entry, body) => drain(body));
+    },
+  };
+}
+
+async function existsWhole(objects: Objects, ref: ArtifactRef): Promise<boolean> {
+  if (!isTree(ref)) return (await objects.head(blobKey(ref.digest)))?.size === ref.size;
+  let whole = true;
+  try {
+    await eachConcurrently(await keysOfTree(objects, ref.digest), 16, async ([key, size]) => {
+      const held = whole ? await objects.head(key) : undefined;
+      if (!held || (size !== undefined && held.size !== size)) whole = false;
+    });
+  } catch (error) {
+    if (isEspalierError(error) && error.code === "NOT_FOUND") return false;
+    throw error;
+  }
+  return whole;
+}
+
+async function drain(body: ByteStream): Promise<void> {
+  for await (const _chunk of body);
+}
+
+const noPathInFile = (ref: ArtifactRef): EspalierError =>
+  new EspalierError("INVALID_INPUT", `The artifact ${ref.digest} is a ${ref.type}: it has no files inside`, {
+    details: { digest: ref.digest, type: ref.type },
+  });
+
+const needsPath = (ref: ArtifactRef): EspalierError =>
+  new EspalierError("INVALID_INPUT", `The artifact ${ref.digest} is a ${ref.type}: say which file of it`, {
+    details: { digest: ref.digest, type: ref.type },
+  });
