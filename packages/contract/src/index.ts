@@ -1,16 +1,89 @@
 export {
-  type LauncherAppendReply,
-  type LauncherDownload,
-  type LauncherExit,
-  type LauncherManifest,
-  type LauncherOutputs,
-  type LauncherOutputsReply,
-  launcherAppendQuerySchema,
-  launcherAppendReplySchema,
-  launcherDownloadSchema,
-  launcherExitSchema,
-  launcherManifestSchema,
-  launcherOutputFileSchema,
-  launcherOutputsReplySchema,
-  launcherOutputsSchema,
-} from "./launcher.ts";
+  type CallInput,
+  type CallOutput,
+  type Client,
+  type ClientEvent,
+  type ClientOptions,
+  createClient,
+} from "./client.ts";
+export { type ErrorBody, errorBodySchema, errorFromResponse } from "./error-body.ts";
+export {
+  type Approval,
+  type AuditRow,
+  approvalSchema,
+  auditSchema,
+  type Token,
+  tokenSchema,
+} from "./resources/access.ts";
+export {
+  type ArtifactFile,
+  artifactFileSchema,
+  type RunArtifact,
+  runArtifactSchema,
+} from "./resources/artifacts.ts";
+export {
+  type Dataset,
+  type DatasetDiff,
+  type DatasetVersion,
+  datasetDiffSchema,
+  datasetSchema,
+  datasetVersionSchema,
+} from "./resources/datasets.ts";
+export { type Endpoint, endpointSchema, type Rollout, rolloutSchema, strategySchema } from "./resources/endpoints.ts";
+export { type LogChunk, logChunkSchema } from "./resources/logs.ts";
+export {
+  type Model,
+  type ModelVersion,
+  modelSchema,
+  modelVersionSchema,
+  type VerdictInfo,
+  verdictSchema,
+} from "./resources/models.ts";
+export { type Monitor, type MonitorReport, monitorReportSchema, monitorSchema } from "./resources/monitors.ts";
+export {
+  type DoctorReport,
+  doctorReportSchema,
+  type GcReport,
+  gcReportSchema,
+  type Lineage,
+  lineageSchema,
+} from "./resources/operations.ts";
+export { type Plan, planSchema } from "./resources/plan.ts";
+export {
+  type PipelineInfo,
+  type ProjectInfo,
+  pipelineInfoSchema,
+  projectInfoSchema,
+  type StackInfo,
+  stackInfoSchema,
+} from "./resources/project.ts";
+export {
+  type Attempt,
+  attemptSchema,
+  type CreateRun,
+  createRunSchema,
+  type Metric,
+  metricSchema,
+  type Run,
+  type RunComparison,
+  type RunDetail,
+  type RunEvent,
+  type RunStep,
+  runDetailSchema,
+  runEventSchema,
+  runSchema,
+  runStepSchema,
+} from "./resources/runs.ts";
+export { type ScheduleInfo, scheduleInfoSchema } from "./resources/schedules.ts";
+export { type Simulation, simulationSchema } from "./resources/simulations.ts";
+export {
+  apiPrefix,
+  type Page,
+  type Role,
+  type RouteDefinition,
+  type RouteKind,
+  type RouteMethod,
+  type RoutePolicy,
+  roleSchema,
+} from "./route.ts";
+export { type RouteName, type Routes, routes } from "./routes.ts";

@@ -1,0 +1,99 @@
+import { jsonSchema } from "@espalier/core";
+import { z } from "zod";
+import { apiPrefix, defineRoutes, flagSchema } from "../route.ts";
+
+export const gcReportSchema = z.object({
+  /** Blobs that nothing refers to, and their bytes. */
+  unreferenced: z.object({ blobs: z.number(), bytes: z.number() }),
+  /** Put into quarantine by this sweep. */
+  quarantined: z.object({ blobs: z.number(), bytes: z.number() }),
+  /** Deleted by this sweep, after seven days in quarantine. */
+  deleted: z.object({ blobs: z.number(), bytes: z.number() }),
+  /** Some of the keys. */
+  examples: z.array(z.string()),
+});
+export type GcReport = z.infer<typeof gcReportSchema>;
+
+export const doctorCheckSchema = z.object({
+  name: z.string(),
+  status: z.enum(["ok", "warn", "fail"]),
+  message: z.string(),
+  at: z.string().optional(),
+  hint: z.string().optional(),
+});
+export const doctorReportSchema = z.object({ healthy: z.boolean(), checks: z.array(doctorCheckSchema) });
+export type DoctorReport = z.infer<typeof doctorReportSchema>;
+
+export const lineageNodeSchema = z.object({
+  /** `kind:id`. */
+  id: z.string(),
+  /** `source`, `dataset`, `artifact`, `run`, `model`, `endpoint`, `capture`, `report`, `verdict`, `rollout`. */
+  kind: z.string(),
+  label: z.string(),
+});
+export const lineageSchema = z.object({
+  nodes: z.array(lineageNodeSchema),
+  edges: z.array(z.object({ from: z.string(), to: z.string(), relation: z.string() })),
+  /** true: the graph goes on beyond the limit. */
+  truncated: z.boolean(),
+});
+export type Lineage = z.infer<typeof lineageSchema>;
+
+export const operationRoutes = defineRoutes({
+  "gc.preview": {
+    method: "GET",
+    path: `${apiPrefix}/gc`,
+    role: "viewer",
+    kind: "json",
+    summary: "What a sweep would take; nothing changes",
+    query: z.object({ stack: z.string().optional() }),
+    response: gcReportSchema,
+  },
+  "gc.sweep": {
+    method: "POST",
+    path: `${apiPrefix}/gc`,
+    role: "admin",
+    kind: "json",
+    summary: "Quarantines what nothing refers to; deletes what was quarantined seven days ago",
+    body: z.strictObject({ stack: z.string().optional() }).optional(),
+    response: gcReportSchema,
+  },
+  "doctor.check": {
+    method: "GET",
+    path: `${apiPrefix}/doctor`,
+    role: "viewer",
+    kind: "json",
+    summary: "Checks record, store and tools; `deep` reads and hashes every blob that the record refers to",
+    query: z.object({ deep: flagSchema.default(false), stack: z.string().optional() }),
+    response: doctorReportSchema,
+  },
+  "report.get": {
+    method: "GET",
+    path: `${apiPrefix}/report`,
+    role: "viewer",
+    kind: "json",
+    summary: "What happened at each milestone",
+    response: jsonSchema,
+  },
+  "report.html": {
+    method: "GET",
+    path: `${apiPrefix}/report.html`,
+    role: "viewer",
+    kind: "bytes",
+    summary: "The report as one self-contained HTML file",
+  },
+  "lineage.get": {
+    method: "GET",
+    path: `${apiPrefix}/lineage`,
+    role: "viewer",
+    kind: "json",
+    summary: "The graph around one thing, such as `model:flights-delay@3` or `run:01J...`",
+    query: z.object({
+      id: z.string(),
+      direction: z.enum(["up", "down", "both"]).default("both"),
+      depth: z.coerce.number().int().min(1).max(50).default(10),
+      limit: z.coerce.number().int().min(1).max(5000).default(500),
+    }),
+    response: lineageSchema,
+  },
+});

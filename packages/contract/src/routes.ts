@@ -1,0 +1,33 @@
+import { accessRoutes } from "./resources/access.ts";
+import { artifactRoutes } from "./resources/artifacts.ts";
+import { datasetRoutes } from "./resources/datasets.ts";
+import { endpointRoutes } from "./resources/endpoints.ts";
+import { logRoutes } from "./resources/logs.ts";
+import { modelRoutes } from "./resources/models.ts";
+import { monitorRoutes } from "./resources/monitors.ts";
+import { operationRoutes } from "./resources/operations.ts";
+import { planRoutes } from "./resources/plan.ts";
+import { projectRoutes } from "./resources/project.ts";
+import { runRoutes } from "./resources/runs.ts";
+import { scheduleRoutes } from "./resources/schedules.ts";
+import { simulationRoutes } from "./resources/simulations.ts";
+
+/** The whole API by name: server, client and OpenAPI document are made from it. */
+export const routes = {
+  ...projectRoutes,
+  ...runRoutes,
+  ...logRoutes,
+  ...planRoutes,
+  ...artifactRoutes,
+  ...datasetRoutes,
+  ...modelRoutes,
+  ...endpointRoutes,
+  ...monitorRoutes,
+  ...simulationRoutes,
+  ...scheduleRoutes,
+  ...accessRoutes,
+  ...operationRoutes,
+};
+
+export type Routes = typeof routes;
+export type RouteName = keyof Routes;
