@@ -12,6 +12,20 @@ export {
   type Json,
   type JsonObject,
 } from "./canonical-json.ts";
+export { createEngine, type Engine } from "./engine/engine.ts";
+export { type Failpoint, failpoint, failpoints } from "./engine/failpoint.ts";
+export type {
+  Clock,
+  ComputeTarget,
+  EngineArtifacts,
+  EngineOptions,
+  RecordStep,
+  RecordStepContext,
+  RecordStepResult,
+  SettledStep,
+  StepRecorder,
+} from "./engine/options.ts";
+export { renderCommand } from "./engine/order.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -21,9 +35,16 @@ export {
   isEspalierError,
   toEspalierError,
 } from "./errors.ts";
-export { type CanaryLook, canaryLook, type FailureCounts, lookAlpha, type Spending, spentAlpha } from "./gate/alpha-spending.ts";
+export {
+  type CanaryLook,
+  canaryLook,
+  type FailureCounts,
+  lookAlpha,
+  type Spending,
+  spentAlpha,
+} from "./gate/alpha-spending.ts";
 export { bootstrapInterval, type Interval, resamplingGroups } from "./gate/bootstrap.ts";
-export { groupMetric, type GroupedMetric, type Groups } from "./gate/grouped-metric.ts";
+export { type GroupedMetric, type Groups, groupMetric } from "./gate/grouped-metric.ts";
 export { holmAdjust } from "./gate/holm.ts";
 export { type GateInput, judgeCandidate, judgeMetrics } from "./gate/judge.ts";
 export {
@@ -103,6 +124,7 @@ export type { LocalFile, LocalFiles, WriteIntoFolder } from "./ports/local-files
 export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
 export type { ScheduleEntry, Scheduler } from "./ports/scheduler.ts";
 export { Secret, type SecretStore } from "./ports/secret-store.ts";
+export type { CollectedOutputs, Staging, WorkOrder } from "./ports/staging.ts";
 export type { LocalWork, RemoteWork, StepRunner, StepSpec, StepStatus } from "./ports/step-runner.ts";
 export type {
   AttemptRow,

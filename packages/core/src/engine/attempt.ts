@@ -1,0 +1,186 @@
+import { EspalierError, isEspalierError, toEspalierError } from "../errors.ts";
+import type { FailureCause } from "../ir/pipeline.ts";
+import type { WorkOrder } from "../ports/staging.ts";
+import type { AttemptRow, StepRow } from "../record/engine-record.ts";
+import { failpoint } from "./failpoint.ts";
+import { judgeOutputs } from "./judge-outputs.ts";
+import type { ComputeTarget } from "./options.ts";
+import { workOrder } from "./order.ts";
+import type { RunContext } from "./run-context.ts";
+import type { Unit } from "./unit.ts";
+import { type Ended, takeEvents, watchAttempt } from "./watch-attempt.ts";
+
+const tailLines = 40;
+
+export type AttemptOutcome =
+  | { kind: "succeeded"; row: StepRow }
+  | { kind: "cancelled" }
+  /** Not on record yet: whether the step fails with it is for the retry rule to say. */
+  | {
+      kind: "failed";
+      cause: FailureCause | "outputs";
+      error: EspalierError;
+      exitCode?: number;
+      log?: AttemptRow["log"];
+    };
+
+/** Drives one attempt on from whatever state it is in to its end. */
+export async function driveAttempt(
+  context: RunContext,
+  unit: Unit,
+  attempt: AttemptRow,
+  target: ComputeTarget,
+): Promise<AttemptOutcome> {
+  const order = workOrder(context, unit, attempt.id, checkpointName(unit, context));
+  try {
+    const outcome = await driveStates(context, unit, attempt, target, order);
+    if (outcome.kind !== "succeeded") await finalEvents(context, attempt.id);
+    return outcome;
+  } catch (error) {
+    context.letGo.signal.throwIfAborted();
+    return failure(context, order, toEspalierError(error));
+  }
+}
+
+async function driveStates(
+  context: RunContext,
+  unit: Unit,
+  attempt: AttemptRow,
+  target: ComputeTarget,
+  order: WorkOrder,
+): Promise<AttemptOutcome> {
+  const { writes, run } = context;
+  let { state, handle } = attempt;
+  if (state === "created") {
+    const work = await context.options.staging.prepare(order, target.runner.sharesFiles, {
+      signal: context.letGo.signal,
+    });
+    failpoint("attempt-prepared");
+    context.letGo.signal.throwIfAborted();
+    handle = await target.runner.submit({
+      attemptId: attempt.id,
+      label: `${unit.label}#${attempt.number}`,
+      work,
+      resources: order.resources,
+      ...(target.image === undefined ? {} : { image: target.image }),
+      graceSeconds: order.graceSeconds,
+    });
+    failpoint("attempt-submitted-unrecorded");
+    await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["created"], to: "submitted" }, { handle });
+    failpoint("attempt-submitted");
+    state = "submitted";
+  }
+  if (handle === undefined) throw new EspalierError("INTERNAL", `Attempt ${attempt.id} is ${state} without a handle`);
+  let exitCode = attempt.exitCode ?? 0;
+  if (state === "submitted") {
+    const ended = await watchAttempt(context, target.runner, { ...attempt, handle }, order);
+    failpoint("attempt-ended");
+    if (ended.status.state !== "exited" || ended.status.exitCode !== 0 || ended.timedOut) {
+      return await unsuccessful(context, order, ended);
+    }
+    exitCode = ended.status.exitCode;
+    await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["submitted"], to: "collecting" }, { exitCode });
+    failpoint("attempt-collecting");
+  }
+  const collected = await context.options.staging.collect(order);
+  await finalEvents(context, attempt.id);
+  await judgeOutputs(context, unit, attempt.id, collected);
+  const { log } = await context.options.staging.closeLog(order, 0);
+  failpoint("attempt-collected-unrecorded");
+  await writes.moveAttempt(
+    attempt.id,
+    run.leaseEpoch,
+    { from: ["collecting"], to: "succeeded" },
+    { exitCode, ...(log ? { log } : {}) },
+    { transition: { from: ["running"], to: "succeeded" }, patch: { ...collected } },
+  );
+  failpoint("attempt-succeeded");
+  discard(context, order, true);
+  return { kind: "succeeded", row: context.settle({ ...unit.row, ...collected, state: "succeeded" }) };
+}
+
+async function unsuccessful(context: RunContext, order: WorkOrder, ended: Ended): Promise<AttemptOutcome> {
+  const { status, timedOut } = ended;
+  if (context.cancel.signal.aborted) return { kind: "cancelled" };
+  const { log, tail } = await context.options.staging.closeLog(order, tailLines);
+  const told = (cause: FailureCause, message: string, exitCode?: number, hint?: string): AttemptOutcome => ({
+    kind: "failed",
+    cause,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(log ? { log } : {}),
+    error: new EspalierError("STEP_FAILED", message, {
+      at: `steps.${order.step}`,
+      details: { cause, ...(exitCode === undefined ? {} : { exitCode }), logTail: tail },
+      hint:
+        hint ??
+        `\`espalier logs ${order.runId}/${order.step}\` shows the whole log; \`espalier resume ${order.runId}\` goes on.`,
+    }),
+  });
+  const name = order.branch < 0 ? order.step : `${order.step}[${order.branch}]`;
+  if (timedOut) return told("timeout", `Step ${name} ran longer than its timeout of ${order.timeoutSeconds} s`);
+  if (status.state === "lost") return told("lost", `Step ${name} was lost: ${status.message}`);
+  // Nobody here asked for it: the tool, or somebody on its console, stopped the attempt.
+  if (status.state === "cancelled") return told("lost", `Step ${name} was stopped from outside`);
+  return told(
+    "exit",
+    `Step ${name} ended with exit code ${status.exitCode}`,
+    status.exitCode,
+    exitHint(status.exitCode),
+  );
+}
+
+function exitHint(exitCode: number): string | undefined {
+  if (exitCode === 127) {
+    return "Exit code 127 means that the shell did not find the command: check the name, and that it is installed or in `environment:`.";
+  }
+  if (exitCode === 126) return "Exit code 126 means that the command is there but can not be executed: `chmod +x` it.";
+  if (exitCode === 137)
+    return "Exit code 137 is SIGKILL; without a cancellation it is usually the system, out of memory.";
+  return undefined;
+}
+
+async function failure(context: RunContext, order: WorkOrder, error: EspalierError): Promise<AttemptOutcome> {
+  if (context.cancel.signal.aborted && error.code === "CANCELLED") return { kind: "cancelled" };
+  let closed: Awaited<ReturnType<RunContext["options"]["staging"]["closeLog"]>> = { tail: "" };
+  try {
+    closed = await context.options.staging.closeLog(order, tailLines);
+  } catch (logError) {
+    context.options.onError(logError, { runId: order.runId, doing: `archiving the log of ${order.attemptId}` });
+  }
+  const shown = new EspalierError(error.code, error.message, {
+    cause: error,
+    at: error.at ?? `steps.${order.step}`,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    details: { ...error.details, ...(closed.tail === "" ? {} : { logTail: closed.tail }) },
+  });
+  return {
+    kind: "failed",
+    // What may pass by itself counts as lost, so that `retry: {causes: [lost]}` covers a tool that was away for a moment.
+    cause: error.retryable ? "lost" : "outputs",
+    error: shown,
+    ...(closed.log ? { log: closed.log } : {}),
+  };
+}
+
+async function finalEvents(context: RunContext, attemptId: string): Promise<void> {
+  try {
+    await takeEvents(context, attemptId, await context.options.record.eventOffset(attemptId));
+  } catch (error) {
+    if (isEspalierError(error) && error.code === "NOT_FOUND") return;
+    throw error;
+  }
+}
+
+/** In the background: the next step need not wait for a folder to be emptied. */
+export function discard(context: RunContext, order: WorkOrder, succeeded: boolean): void {
+  context.options.staging.discard(order, succeeded).catch((error: unknown) => {
+    context.options.onError(error, { runId: order.runId, doing: `removing the folder of ${order.attemptId}` });
+  });
+}
+
+/** A resumed run finds the checkpoint of the run it continues, provided that the work is the same. */
+function checkpointName(unit: Unit, context: RunContext): string {
+  const key = unit.row.cacheKey ?? `sha256:${context.rootRunId}`;
+  const branch = unit.row.branch < 0 ? "" : `-${unit.row.branch}`;
+  return `${context.rootRunId}-${unit.row.step}${branch}-${key.slice(7, 23)}`;
+}
