@@ -172,4 +172,35 @@ export interface EngineRecord {
   ): Promise<void>;
   /** Where reading the attempt's event file goes on. */
   eventOffset(attemptId: string): Promise<number>;
+
+  /**
+   * Several changes of one run in one transaction, in order, all or none; each means what the method of its name means.
+   * Absent: the caller makes them one by one.
+   */
+  applyAll?(runId: string, epoch: number, changes: readonly EngineChange[]): Promise<void>;
 }
+
+/** One change of `applyAll`; its run and epoch are those of the call. */
+export type EngineChange =
+  | { kind: "moveRun"; transition: Transition<RunState>; patch?: Partial<Pick<RunRow, "error">> }
+  | {
+      kind: "moveStep";
+      step: string;
+      branch: number;
+      transition: Transition<StepState>;
+      patch?: Partial<
+        Pick<StepRow, "cacheKey" | "keyParts" | "outputs" | "values" | "cachedFrom" | "reason" | "error">
+      >;
+    }
+  | { kind: "createBranches"; step: string; items: readonly Json[] }
+  | { kind: "createAttempt"; attempt: Pick<AttemptRow, "id" | "step" | "branch" | "number" | "tool"> }
+  | {
+      kind: "moveAttempt";
+      attemptId: string;
+      transition: Transition<AttemptState>;
+      patch?: Partial<Pick<AttemptRow, "handle" | "cause" | "exitCode" | "message" | "log">>;
+      step?: {
+        transition: Transition<StepState>;
+        patch: Partial<Pick<StepRow, "outputs" | "values" | "reason" | "error">>;
+      };
+    };

@@ -1,0 +1,181 @@
+import { type AttemptState, type EngineChange, terminalAttemptStates } from "@espalier/core";
+import { sql } from "kysely";
+import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { toJson } from "../../json.ts";
+import type { TrackingStatus } from "../experiments.ts";
+import { leavable, wrongState } from "./lease-guard.ts";
+import { moveStep } from "./move-step.ts";
+import type { NewRunEvent } from "./run-events.ts";
+
+const trackingStatus: Record<AttemptState, TrackingStatus> = {
+  created: "SCHEDULED",
+  submitted: "RUNNING",
+  collecting: "RUNNING",
+  succeeded: "FINISHED",
+  failed: "FAILED",
+  lost: "FAILED",
+  cancelled: "KILLED",
+};
+
+/** An attempt is also a child run, so that MLflow's clients log to it. */
+export async function createAttempt(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  { attempt }: Extract<EngineChange, { kind: "createAttempt" }>,
+): Promise<NewRunEvent[]> {
+  const project = { project_id: database.projectId };
+  const { id, step, branch, number, tool } = attempt;
+  const made = await transaction
+    .insertInto("attempts")
+    .values({
+      ...project,
+      attempt_id: id,
+      run_id: runId,
+      step,
+      branch,
+      number,
+      state: "created",
+      tool,
+      event_offset: 0,
+      created_at: database.now,
+    })
+    .onConflict((conflict) => conflict.columns(["project_id", "attempt_id"]).doNothing())
+    .returning("attempt_id")
+    .executeTakeFirst();
+  if (made === undefined) return [];
+  const name = branch === -1 ? step : `${step}[${branch}]`;
+  await transaction
+    .insertInto("runs")
+    .columns([
+      "project_id",
+      "run_id",
+      "experiment_id",
+      "parent_run_id",
+      "kind",
+      "run_name",
+      "user_id",
+      "status",
+      "lifecycle_stage",
+      "start_time",
+    ])
+    .expression(
+      transaction
+        .selectFrom("runs")
+        .select([
+          "project_id",
+          sql.val(id).as("run_id"),
+          "experiment_id",
+          sql.val(runId).as("parent_run_id"),
+          sql.lit("attempt").as("kind"),
+          sql.val(name).as("run_name"),
+          "user_id",
+          sql.lit(trackingStatus.created).as("status"),
+          sql.lit("active").as("lifecycle_stage"),
+          database.now.as("start_time"),
+        ])
+        .where("project_id", "=", database.projectId)
+        .where("run_id", "=", runId),
+    )
+    .execute();
+  const tags = {
+    "mlflow.runName": name,
+    "mlflow.parentRunId": runId,
+    "espalier.step": step,
+    "espalier.attempt": String(number),
+  };
+  await transaction
+    .insertInto("tags")
+    .values(Object.entries(tags).map(([key, value]) => ({ ...project, run_id: id, key, value })))
+    .execute();
+  return [{ type: "attempt.created", step, branch, attemptId: id, payload: { number, tool } }];
+}
+
+export async function moveAttempt(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  change: Extract<EngineChange, { kind: "moveAttempt" }>,
+): Promise<NewRunEvent[]> {
+  const { attemptId, patch = {} } = change;
+  const { from, to } = change.transition;
+  const ends = terminalAttemptStates.includes(to);
+  const moved = await transaction
+    .updateTable("attempts")
+    .set({
+      state: to,
+      ...(to === "submitted" ? { started_at: sql<number>`coalesce(started_at, ${database.now})` } : {}),
+      ...(ends ? { finished_at: database.now } : {}),
+      ...(patch.handle === undefined ? {} : { handle: patch.handle }),
+      ...(patch.cause === undefined ? {} : { cause: patch.cause }),
+      ...(patch.exitCode === undefined ? {} : { exit_code: patch.exitCode }),
+      ...(patch.message === undefined ? {} : { message: patch.message }),
+      ...(patch.log === undefined ? {} : { log: toJson(patch.log) }),
+    })
+    .where("project_id", "=", database.projectId)
+    .where("attempt_id", "=", attemptId)
+    .where("run_id", "=", runId)
+    .where("state", "in", leavable(from, terminalAttemptStates))
+    .returning(["step", "branch"])
+    .executeTakeFirst();
+  if (moved === undefined) {
+    const present = await transaction
+      .selectFrom("attempts")
+      .select("state")
+      .where("project_id", "=", database.projectId)
+      .where("attempt_id", "=", attemptId)
+      .where("run_id", "=", runId)
+      .executeTakeFirst();
+    throw wrongState(`attempt ${attemptId} of run ${runId}`, present?.state, from, to);
+  }
+  await transaction
+    .updateTable("runs")
+    .set({ status: trackingStatus[to], ...(ends ? { end_time: database.now } : {}) })
+    .where("project_id", "=", database.projectId)
+    .where("run_id", "=", attemptId)
+    .execute();
+  const { cause, exitCode, message } = patch;
+  const payload = { state: to, cause, exitCode, message };
+  const events: NewRunEvent[] = [{ type: "attempt.state", step: moved.step, branch: moved.branch, attemptId, payload }];
+  if (change.step !== undefined) {
+    events.push(...(await moveStep(database, transaction, runId, { kind: "moveStep", ...moved, ...change.step })));
+  }
+  if (to === "succeeded") await publishToCache(database, transaction, runId, attemptId, moved);
+  return events;
+}
+
+async function publishToCache(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  attemptId: string,
+  { step, branch }: { step: string; branch: number },
+): Promise<void> {
+  await transaction
+    .insertInto("cache_entries")
+    .columns(["project_id", "cache_key", "attempt_id", "run_id", "created_at"])
+    .expression(
+      transaction
+        .selectFrom("steps")
+        .select((columns) => [
+          "project_id",
+          columns.ref("cache_key").$notNull().as("cache_key"),
+          sql.val(attemptId).as("attempt_id"),
+          "run_id",
+          database.now.as("created_at"),
+        ])
+        .where("project_id", "=", database.projectId)
+        .where("run_id", "=", runId)
+        .where("step", "=", step)
+        .where("branch", "=", branch)
+        .where("cache_key", "is not", null),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(["project_id", "cache_key"]).doUpdateSet((columns) => ({
+        attempt_id: columns.ref("excluded.attempt_id"),
+        run_id: columns.ref("excluded.run_id"),
+        created_at: columns.ref("excluded.created_at"),
+      })),
+    )
+    .execute();
+}

@@ -1,0 +1,93 @@
+import { type EngineChange, EspalierError, terminalStepStates } from "@espalier/core";
+import { sql } from "kysely";
+import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { toJson } from "../../json.ts";
+import { leavable, wrongState } from "./lease-guard.ts";
+import type { NewRunEvent } from "./run-events.ts";
+
+const rowsAStatement = 500;
+
+export async function moveStep(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  change: Extract<EngineChange, { kind: "moveStep" }>,
+): Promise<NewRunEvent[]> {
+  const { from, to } = change.transition;
+  const patch = change.patch ?? {};
+  const moved = await transaction
+    .updateTable("steps")
+    .set({
+      state: to,
+      ...(to === "running" ? { started_at: sql<number>`coalesce(started_at, ${database.now})` } : {}),
+      ...(terminalStepStates.includes(to) ? { finished_at: database.now } : {}),
+      ...(patch.cacheKey === undefined ? {} : { cache_key: patch.cacheKey }),
+      ...(patch.keyParts === undefined ? {} : { key_parts: toJson(patch.keyParts) }),
+      ...(patch.outputs === undefined ? {} : { outputs: toJson(patch.outputs) }),
+      ...(patch.values === undefined ? {} : { step_values: toJson(patch.values) }),
+      ...(patch.cachedFrom === undefined ? {} : { cached_from: patch.cachedFrom }),
+      ...(patch.reason === undefined ? {} : { reason: patch.reason }),
+      ...(patch.error === undefined ? {} : { error: toJson(patch.error) }),
+    })
+    .where("project_id", "=", database.projectId)
+    .where("run_id", "=", runId)
+    .where("step", "=", change.step)
+    .where("branch", "=", change.branch)
+    .where("state", "in", leavable(from, terminalStepStates))
+    .returning("step")
+    .executeTakeFirst();
+  if (moved === undefined) {
+    const present = await transaction
+      .selectFrom("steps")
+      .select("state")
+      .where("project_id", "=", database.projectId)
+      .where("run_id", "=", runId)
+      .where("step", "=", change.step)
+      .where("branch", "=", change.branch)
+      .executeTakeFirst();
+    const branch = change.branch === -1 ? "" : `[${change.branch}]`;
+    throw wrongState(`step ${change.step}${branch} of run ${runId}`, present?.state, from, to);
+  }
+  const { reason, error, cachedFrom } = patch;
+  return [
+    { type: "step.state", step: change.step, branch: change.branch, payload: { state: to, reason, error, cachedFrom } },
+  ];
+}
+
+export async function createBranches(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  change: Extract<EngineChange, { kind: "createBranches" }>,
+): Promise<NewRunEvent[]> {
+  const parent = await transaction
+    .selectFrom("steps")
+    .select("position")
+    .where("project_id", "=", database.projectId)
+    .where("run_id", "=", runId)
+    .where("step", "=", change.step)
+    .where("branch", "=", -1)
+    .executeTakeFirst();
+  if (parent === undefined) throw new EspalierError("NOT_FOUND", `There is no step ${change.step} of run ${runId}`);
+  let made = 0n;
+  for (let start = 0; start < change.items.length; start += rowsAStatement) {
+    const results = await transaction
+      .insertInto("steps")
+      .values(
+        change.items.slice(start, start + rowsAStatement).map((item, index) => ({
+          project_id: database.projectId,
+          run_id: runId,
+          step: change.step,
+          branch: start + index,
+          position: parent.position,
+          state: "pending",
+          item: JSON.stringify(item),
+        })),
+      )
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    for (const result of results) made += result.numInsertedOrUpdatedRows ?? 0n;
+  }
+  if (made === 0n) return [];
+  return [{ type: "step.branches", step: change.step, branch: -1, payload: { branches: change.items.length } }];
+}

@@ -1,0 +1,59 @@
+import { EspalierError } from "@espalier/core";
+import type { RecordDatabase, RecordTransaction } from "../database.ts";
+
+/** MLflow's words for the states of runs. */
+export type TrackingStatus = "SCHEDULED" | "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
+
+export const defaultExperimentId = "0";
+
+/** Experiment "0", `Default`, exists from the start, as MLflow's clients expect. */
+export async function ensureDefaultExperiment(database: RecordDatabase): Promise<void> {
+  await database.kysely
+    .insertInto("experiments")
+    .values({
+      project_id: database.projectId,
+      experiment_id: defaultExperimentId,
+      name: "Default",
+      lifecycle_stage: "active",
+      creation_time: database.now,
+      last_update_time: database.now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** The experiment of a pipeline (or of any name), made when it is not there. Idempotent. */
+export async function ensureExperiment(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  name: string,
+): Promise<string> {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const found = await transaction
+      .selectFrom("experiments")
+      .select("experiment_id")
+      .where("project_id", "=", database.projectId)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    if (found !== undefined) return found.experiment_id;
+    const highest = await transaction
+      .selectFrom("experiments")
+      .select((columns) => columns.fn.max(columns.cast<number>("experiment_id", "bigint")).as("highest"))
+      .where("project_id", "=", database.projectId)
+      .executeTakeFirst();
+    // Two servers may pick the same number: the second insert does nothing, and the loop looks again.
+    await transaction
+      .insertInto("experiments")
+      .values({
+        project_id: database.projectId,
+        experiment_id: String(Number(highest?.highest ?? 0) + 1),
+        name,
+        lifecycle_stage: "active",
+        creation_time: database.now,
+        last_update_time: database.now,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+  throw new EspalierError("CONFLICT", `No number was free for the experiment ${name}`, { hint: "Try again." });
+}

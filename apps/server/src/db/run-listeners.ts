@@ -1,0 +1,23 @@
+/** Who wants to hear that a run has new events. */
+export interface RunListeners {
+  /** Returns how to stop. The listener is called soon after a change, at least once for any number of changes; it then reads. */
+  listen(runId: string, listener: () => void): () => void;
+  changed(runId: string): void;
+}
+
+export function createRunListeners(): RunListeners {
+  const byRun = new Map<string, Set<() => void>>();
+  return {
+    listen: (runId, listener) => {
+      const listeners = byRun.get(runId) ?? new Set();
+      byRun.set(runId, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0) byRun.delete(runId);
+      };
+    },
+    changed: (runId) => {
+      for (const listener of byRun.get(runId) ?? []) listener();
+    },
+  };
+}

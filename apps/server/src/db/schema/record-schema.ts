@@ -1,0 +1,88 @@
+import type {
+  ApprovalsTable,
+  AttemptsTable,
+  CacheEntriesTable,
+  FiringsTable,
+  PipelineRunsTable,
+  PipelineVersionsTable,
+  RunEventsTable,
+  SchedulesTable,
+  StepsTable,
+} from "./engine.ts";
+import type {
+  AuditTable,
+  LineageEdgesTable,
+  MonitorReportsTable,
+  MonitorsTable,
+  NoticesTable,
+  TokensTable,
+} from "./operations.ts";
+import type {
+  AliasesTable,
+  AliasHistoryTable,
+  DatasetsTable,
+  DatasetVersionsTable,
+  EndpointGenerationsTable,
+  EndpointsTable,
+  ModelVersionsTable,
+  ModelVersionTagsTable,
+  RegisteredModelsTable,
+  RegisteredModelTagsTable,
+  VerdictsTable,
+} from "./registry.ts";
+import type {
+  CountersTable,
+  ExperimentsTable,
+  ExperimentTagsTable,
+  InputDatasetsTable,
+  InputsTable,
+  InputTagsTable,
+  LatestMetricsTable,
+  MetricsTable,
+  ParamsTable,
+  RunsTable,
+  SettingsTable,
+  TagsTable,
+} from "./tracking.ts";
+
+/** Every table by its name. Booleans are 0 and 1, JSON is text, times are milliseconds since the epoch. */
+export interface RecordSchema {
+  settings: SettingsTable;
+  counters: CountersTable;
+  experiments: ExperimentsTable;
+  experiment_tags: ExperimentTagsTable;
+  runs: RunsTable;
+  params: ParamsTable;
+  tags: TagsTable;
+  metrics: MetricsTable;
+  latest_metrics: LatestMetricsTable;
+  input_datasets: InputDatasetsTable;
+  inputs: InputsTable;
+  input_tags: InputTagsTable;
+  pipeline_versions: PipelineVersionsTable;
+  pipeline_runs: PipelineRunsTable;
+  steps: StepsTable;
+  attempts: AttemptsTable;
+  cache_entries: CacheEntriesTable;
+  run_events: RunEventsTable;
+  approvals: ApprovalsTable;
+  schedules: SchedulesTable;
+  firings: FiringsTable;
+  datasets: DatasetsTable;
+  dataset_versions: DatasetVersionsTable;
+  registered_models: RegisteredModelsTable;
+  registered_model_tags: RegisteredModelTagsTable;
+  model_versions: ModelVersionsTable;
+  model_version_tags: ModelVersionTagsTable;
+  aliases: AliasesTable;
+  alias_history: AliasHistoryTable;
+  verdicts: VerdictsTable;
+  endpoints: EndpointsTable;
+  endpoint_generations: EndpointGenerationsTable;
+  monitors: MonitorsTable;
+  monitor_reports: MonitorReportsTable;
+  lineage_edges: LineageEdgesTable;
+  tokens: TokensTable;
+  audit: AuditTable;
+  notices: NoticesTable;
+}
