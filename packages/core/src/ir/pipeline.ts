@@ -57,6 +57,7 @@ export const retrySchema = z.strictObject({
   /** Each further delay is multiplied by this. */
   backoff: z.number().min(1).optional(),
 });
+export type RetryIr = z.infer<typeof retrySchema>;
 
 export const resourcesSchema = z.strictObject({
   cpu: z.number().positive().optional(),
