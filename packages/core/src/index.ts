@@ -61,6 +61,19 @@ export type { CodedColumn, ScoredRows, Task } from "./gate/scored-rows.ts";
 export { logGamma, normalCdf, normalQuantile, upperGamma } from "./gate/special-functions.ts";
 export type { BoundVerdict, Difference, GateVerdict, SliceVerdict } from "./gate/verdict.ts";
 export {
+  type CacheKey,
+  type CacheKeyFacts,
+  cacheKey,
+  cacheKeyVersion,
+  describeKeyPartChange,
+  diffKeyParts,
+  type KeyPartChange,
+  visibleParams,
+} from "./ir/cache-key.ts";
+export { type CelReads, celReads, evaluateCel, evaluateItems, evaluateWhen } from "./ir/cel.ts";
+export { type CommandExpression, commandExpressions, parseCommand } from "./ir/expressions.ts";
+export { isTypescriptStep, normalizePipeline, pipelineDigest, typescriptTarget } from "./ir/normalize.ts";
+export {
   type ArtifactType,
   artifactTypeSchema,
   type Determinism,
@@ -81,6 +94,7 @@ export {
   parameterSchema,
   pipelineSchema,
   type ResourcesIr,
+  type RetryIr,
   resourcesSchema,
   retrySchema,
   type ScheduleIr,
@@ -88,6 +102,8 @@ export {
   scheduleSchema,
   stepSchema,
 } from "./ir/pipeline.ts";
+export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
+export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
 export {
   type ComponentName,
   componentSchema,
@@ -150,3 +166,4 @@ export {
   terminalStepStates,
 } from "./record/states.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
+export { ulid } from "./ulid.ts";

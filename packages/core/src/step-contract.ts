@@ -7,6 +7,8 @@ export const stepVariables = {
   inputs: "ESPALIER_INPUTS",
   /** Folder where the step leaves one entry an output; a missing one fails the step. */
   outputs: "ESPALIER_OUTPUTS",
+  /** JSON list of the outputs' names; set for built-in steps, whose output names may be the user's (`sql`). */
+  outputNames: "ESPALIER_OUTPUT_NAMES",
   /** JSON object of the parameters that the step declares or its command names. */
   params: "ESPALIER_PARAMS",
   /** File to which the step appends JSON lines, see `stepEventSchema`. */

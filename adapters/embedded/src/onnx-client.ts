@@ -1,0 +1,230 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { EspalierError, type ModelSignature, modelSignatureSchema } from "@espalier/core";
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { parse as parseYaml } from "yaml";
+import { z } from "zod";
+
+export type ColumnValues = ArrayLike<unknown>;
+
+/** A model folder, loaded. */
+export interface OnnxModel {
+  signature: ModelSignature;
+  /** One score a row, from columns in the order of the signature's inputs. Missing numbers go in as NaN. */
+  score(columns: readonly ColumnValues[], rows: number): Promise<Float64Array>;
+  close(): Promise<void>;
+}
+
+/** Loads `{signature.json, payload}`. `name` is how messages call it. INVALID_DATA when the folder is no model, UNSUPPORTED without ONNX. */
+export async function openOnnxModel(folder: string, name: string): Promise<OnnxModel> {
+  const signature = await readSignature(folder, name);
+  const runtime = await import("onnxruntime-node").catch((cause: unknown) => {
+    throw new EspalierError("NOT_INSTALLED", "onnxruntime-node is not installed for this platform", {
+      cause,
+      hint: "npm install onnxruntime-node",
+    });
+  });
+  const path = join(folder, await payloadFile(folder, signature, name));
+  // One thread: sums over trees in another order would change the last digits of a score.
+  const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
+  const session = await runtime.InferenceSession.create(path, options).catch((cause: unknown) => {
+    throw new EspalierError("INVALID_DATA", `The ONNX graph of \`${name}\` can not be loaded: ${textOf(cause)}`, {
+      cause,
+      at: signature.payload,
+    });
+  });
+  const output = scoreOutput(signature, session, name);
+  return {
+    signature,
+    score: async (columns, rows) => {
+      const feeds = makeFeeds(runtime.Tensor, session, signature, columns, rows);
+      const result = await session.run(feeds, [output.name]);
+      return readScores(result[output.name], output.index, rows, name);
+    },
+    close: () => session.release(),
+  };
+}
+
+async function readSignature(folder: string, name: string): Promise<ModelSignature> {
+  const text = await readFile(join(folder, "signature.json"), "utf8").catch((cause: unknown) => {
+    throw new EspalierError("INVALID_DATA", `The model \`${name}\` has no signature.json`, {
+      cause,
+      at: name,
+      hint: "A model output is a folder with signature.json and its payload, such as model.onnx.",
+    });
+  });
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw new EspalierError("INVALID_DATA", `signature.json of \`${name}\` is not JSON: ${textOf(cause)}`, {
+      cause,
+      at: name,
+    });
+  }
+  const parsed = modelSignatureSchema.safeParse(document);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new EspalierError("INVALID_DATA", `signature.json of \`${name}\` is not valid: ${issue?.message}`, {
+    at: `${name}/signature.json: ${issue?.path.join(".") ?? ""}`,
+  });
+}
+
+const mlmodelSchema = z.looseObject({
+  flavors: z.looseObject({ onnx: z.looseObject({ data: z.string().default("model.onnx") }).optional() }),
+});
+
+async function payloadFile(folder: string, signature: ModelSignature, name: string): Promise<string> {
+  if (signature.payload.split(/[/\\]/).includes("..")) {
+    throw new EspalierError("INVALID_DATA", `The payload of \`${name}\` leads outside of the model`, {
+      at: signature.payload,
+    });
+  }
+  if (signature.format === "onnx") return signature.payload;
+  const text = await readFile(join(folder, signature.payload, "MLmodel"), "utf8");
+  const onnx = mlmodelSchema.parse(parseYaml(text)).flavors.onnx;
+  if (onnx !== undefined) return join(signature.payload, onnx.data);
+  throw new EspalierError("UNSUPPORTED", `The MLflow model \`${name}\` has no ONNX flavour`, {
+    at: `${signature.payload}/MLmodel`,
+    hint: "Export it to ONNX, or evaluate it in a `run:` step and hand the metrics to the gate.",
+  });
+}
+
+function scoreOutput(
+  signature: ModelSignature,
+  session: InferenceSession,
+  name: string,
+): { name: string; index: number | undefined } {
+  const wanted = signature.score?.output ?? signature.outputs.at(-1)?.name ?? "";
+  if (session.outputNames.includes(wanted)) return { name: wanted, index: signature.score?.index };
+  throw new EspalierError(
+    "SIGNATURE_MISMATCH",
+    `The signature of \`${name}\` names the output \`${wanted}\`, which the graph does not have`,
+    {
+      at: `${name}/signature.json`,
+      hint: `The graph's outputs are: ${session.outputNames.join(", ")}.`,
+    },
+  );
+}
+
+type TensorClass = typeof Tensor;
+
+function makeFeeds(
+  tensor: TensorClass,
+  session: InferenceSession,
+  signature: ModelSignature,
+  columns: readonly ColumnValues[],
+  rows: number,
+): Record<string, Tensor> {
+  const single = session.inputNames.length === 1 ? session.inputMetadata[0] : undefined;
+  const namesColumn = signature.inputs.some((input) => input.name === session.inputNames[0]);
+  if (single?.isTensor && !(namesColumn && signature.inputs.length === 1)) {
+    return { [single.name]: matrix(tensor, single.type, columns, rows) };
+  }
+  const feeds: Record<string, Tensor> = {};
+  for (const metadata of session.inputMetadata) {
+    const index = signature.inputs.findIndex((input) => input.name === metadata.name);
+    const values = columns[index];
+    if (values === undefined || !metadata.isTensor) {
+      throw new EspalierError("SIGNATURE_MISMATCH", `The graph's input \`${metadata.name}\` is not in the signature`, {
+        at: "signature.json",
+        hint: `The signature has: ${signature.inputs.map((input) => input.name).join(", ")}.`,
+      });
+    }
+    const shape = metadata.shape.length === 1 ? [rows] : [rows, 1];
+    feeds[metadata.name] = columnTensor(tensor, metadata.type, values, shape, metadata.name);
+  }
+  return feeds;
+}
+
+function matrix(tensor: TensorClass, type: string, columns: readonly ColumnValues[], rows: number): Tensor {
+  const width = columns.length;
+  const data = type === "float64" ? new Float64Array(rows * width) : new Float32Array(rows * width);
+  for (const [index, values] of columns.entries()) {
+    for (let row = 0; row < rows; row++) data[row * width + index] = toNumber(values[row]);
+  }
+  return data instanceof Float64Array
+    ? new tensor("float64", data, [rows, width])
+    : new tensor("float32", data, [rows, width]);
+}
+
+function columnTensor(
+  tensor: TensorClass,
+  type: string,
+  values: ColumnValues,
+  shape: number[],
+  column: string,
+): Tensor {
+  const list = Array.from(values);
+  switch (type) {
+    case "float32":
+      return new tensor("float32", Float32Array.from(list, toNumber), shape);
+    case "float64":
+      return new tensor("float64", Float64Array.from(list, toNumber), shape);
+    case "string":
+      return new tensor(
+        "string",
+        list.map((value) => (value === null ? "" : String(value))),
+        shape,
+      );
+    case "bool":
+      return new tensor(
+        "bool",
+        Uint8Array.from(list, (value) => (value ? 1 : 0)),
+        shape,
+      );
+    case "int64":
+      return new tensor(
+        "int64",
+        BigInt64Array.from(list, (value) => BigInt(wholeNumber(value, column))),
+        shape,
+      );
+    case "int32":
+      return new tensor(
+        "int32",
+        Int32Array.from(list, (value) => wholeNumber(value, column)),
+        shape,
+      );
+    default:
+      throw new EspalierError("UNSUPPORTED", `The graph's input \`${column}\` has the type ${type}`, { at: column });
+  }
+}
+
+function toNumber(value: unknown): number {
+  return value === null || value === undefined ? Number.NaN : Number(value);
+}
+
+/** A whole number has no NaN: a missing value would silently become 0. */
+function wholeNumber(value: unknown, column: string): number {
+  const number = toNumber(value);
+  if (Number.isInteger(number)) return number;
+  throw new EspalierError(
+    "INVALID_DATA",
+    `The column \`${column}\` holds a missing or fractional value, the model takes whole numbers`,
+    {
+      at: column,
+    },
+  );
+}
+
+function readScores(output: unknown, index: number | undefined, rows: number, name: string): Float64Array {
+  const { data } = output as { data: ArrayLike<number | bigint> };
+  const width = data.length / rows;
+  const column = index ?? width - 1;
+  if (!Number.isInteger(width) || column >= width) {
+    throw new EspalierError(
+      "SIGNATURE_MISMATCH",
+      `The graph of \`${name}\` gives ${data.length} values for ${rows} rows`,
+      {
+        at: `${name}/signature.json: score`,
+      },
+    );
+  }
+  const scores = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) scores[row] = Number(data[row * width + column]);
+  return scores;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
