@@ -16,3 +16,9 @@ export function entryPoint(name: keyof typeof entries): string {
   const runsFromSource = import.meta.url.endsWith(".ts");
   return fileURLToPath(new URL(runsFromSource ? entries[name].source : entries[name].built, import.meta.url));
 }
+
+/** Where the examples lie that `espalier init` copies. */
+export function examplesDirectory(): string {
+  const runsFromSource = import.meta.url.endsWith(".ts");
+  return fileURLToPath(new URL(runsFromSource ? "../../../examples" : "./examples", import.meta.url));
+}

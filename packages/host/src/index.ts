@@ -1,1 +1,1 @@
-export { entryPoint } from "./entry-points.ts";
+export { entryPoint, examplesDirectory } from "./entry-points.ts";

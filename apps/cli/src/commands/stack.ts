@@ -1,0 +1,63 @@
+import { EspalierError } from "@espalier/core";
+import { findProject } from "@espalier/host";
+import type { Command } from "commander";
+import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { withSession } from "../session.ts";
+import { setDefaultStack } from "../set-default-stack.ts";
+import { printJson, printLine, printTable } from "../terminal/output.ts";
+
+export function command(): Command {
+  const stack = projectCommand("stack", "Stacks of espalier.yaml: which tool stands behind each component.");
+  subcommand(stack, "list", "Stacks").action(list);
+  subcommand(stack, "show [name]", "Tools of a stack").action(show);
+  subcommand(stack, "use <name>", "Make a stack the default").action(use);
+  return stack;
+}
+
+async function stacks(options: CommonOptions) {
+  return withSession(options, async ({ client }) => (await client.call("project.stacks")).items);
+}
+
+async function list(options: CommonOptions): Promise<void> {
+  const items = await stacks(options);
+  if (options.json) return printJson(items);
+  printTable(
+    ["stack", "", "extends", "tools"],
+    items.map((item) => [
+      item.name,
+      item.isDefault ? "default" : "",
+      item.extends,
+      [...new Set(item.components.map((component) => component.provider))].join(", "),
+    ]),
+  );
+}
+
+async function show(name: string | undefined, options: CommonOptions): Promise<void> {
+  const items = await stacks(options);
+  const chosen = items.find((item) => (name === undefined ? item.isDefault : item.name === name));
+  if (chosen === undefined) {
+    throw new EspalierError("NOT_FOUND", `There is no stack "${name}"`, {
+      at: "espalier.yaml: stacks",
+      hint: `Known: ${items.map((item) => item.name).join(", ")}.`,
+    });
+  }
+  if (options.json) return printJson(chosen);
+  printLine(chosen.name);
+  printTable(
+    ["component", "tool", "provider", "verified"],
+    chosen.components.map((component) => [
+      component.name === undefined ? component.component : `${component.component} ${component.name}`,
+      component.tool,
+      component.provider,
+      component.verified,
+    ]),
+  );
+}
+
+async function use(name: string, options: CommonOptions): Promise<void> {
+  const projectDirectory = await findProject(options.project ?? process.cwd());
+  const known = (await stacks(options)).map((item) => item.name);
+  await setDefaultStack(projectDirectory, name, known);
+  if (options.json) printJson({ defaultStack: name });
+  else printLine(`${name} is the default stack`);
+}

@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { findProject } from "@espalier/host";
+import { startControlPlane } from "@espalier/server";
+import type { Command } from "commander";
+import colors from "picocolors";
+import { type CommonOptions, projectCommand } from "../project-command.ts";
+import { printJson, printLine } from "../terminal/output.ts";
+
+interface UpOptions extends CommonOptions {
+  port: string;
+  host: string;
+  stack?: string;
+  untilIdle?: boolean;
+}
+
+export function command(): Command {
+  return projectCommand(
+    "up",
+    "Run the control plane: API, engine, schedules, monitors, rollouts. Ctrl-C stops it; steps and endpoints go on.",
+  )
+    .option("--port <number>", "port of the API (0: any free one)", "7878")
+    .option("--host <address>", "address to listen on; any but loopback needs tokens", "127.0.0.1")
+    .option("--stack <name>", "the stack of endpoints, secrets and monitors")
+    .option("--until-idle", "end when no run is left")
+    .action(up);
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const projectDirectory = await findProject(options.project ?? process.cwd());
+  const plane = await startControlPlane({
+    projectDirectory,
+    port: Number(options.port),
+    host: options.host,
+    role: "up",
+    ...(options.stack === undefined ? {} : { stack: options.stack }),
+  });
+  if (options.json) printJson({ url: plane.url, pid: process.pid });
+  else {
+    printLine(`${colors.green("Espalier is up")} at ${colors.bold(plane.url)}`);
+    printLine(colors.dim(`API ${plane.url}/api/v1/openapi.json, token in .espalier/owner.json. Ctrl-C stops it.`));
+  }
+  const stopped = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  if (options.untilIdle) await Promise.race([stopped, plane.idle()]);
+  else await stopped;
+  await plane.close();
+}

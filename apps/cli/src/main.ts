@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { commandTable } from "./command-table.ts";
+import { renderHelp } from "./help.ts";
+import { version } from "./version.ts";
+
+/** Exit codes of the error table; nothing of ours is loaded until the command is known, so that `--help` stays quick. */
+async function main(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    const asked = name === "help" ? rest[0] : undefined;
+    if (asked !== undefined) return main([asked, "--help"]);
+    process.stdout.write(renderHelp());
+    return 0;
+  }
+  if (name === "--version" || name === "-V") {
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const entry = Object.values(commandTable)
+    .flatMap((group) => Object.entries(group))
+    .find(([known]) => known === name)?.[1];
+  const { runCommand, unknownCommand } = await import("./run-command.ts");
+  return entry === undefined ? unknownCommand(name) : runCommand(await entry.load(), rest);
+}
+
+const [major = 0] = process.versions.node.split(".").map(Number);
+if (major < 24) {
+  process.stderr.write(
+    `espalier needs Node 24 or newer; this is ${process.versions.node}. On Linux \`npx espalier\` brings its own, elsewhere install Node 24.\n`,
+  );
+  process.exitCode = 3;
+} else {
+  process.exitCode = await main(process.argv.slice(2));
+}
