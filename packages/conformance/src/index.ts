@@ -1,1 +1,5 @@
-export {};
+export { type ArtifactStoreSubject, artifactStoreConformance } from "./artifact-store.ts";
+export { type ImageRegistrySubject, imageRegistryConformance } from "./image-registry.ts";
+export { type MetricsSinkSubject, metricsSinkConformance } from "./metrics-sink.ts";
+export { type SecretStoreSubject, secretStoreConformance } from "./secret-store.ts";
+export { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";

@@ -5,7 +5,7 @@ import type { ByteStream } from "../ports/artifact-store.ts";
 import type { LocalFiles } from "../ports/local-files.ts";
 import { blobKey, layoutKey, packKey, sha256ToDigest } from "./keys.ts";
 import type { Objects } from "./objects.ts";
-import { type Pack, planPacks, renderLayout } from "./packs.ts";
+import { type Pack, type PackMember, planPacks, renderLayout } from "./packs.ts";
 import { collect, digestOfStream, eachConcurrently, verified } from "./streams.ts";
 import { buildTree, entryDigest, type TreeEntry } from "./tree.ts";
 
@@ -131,8 +131,22 @@ export async function publishTree(
   return publishLists(objects, entries, type, packs);
 }
 
+/** Opening files one after the other would leave disk and processor waiting; members are small, so a few are read ahead. */
 async function* packBody(pack: Pack, open: (sha256: string, size: number) => ByteStream): ByteStream {
-  for (const member of pack.members) yield* open(member.sha256, member.size);
+  const ahead: Promise<Uint8Array>[] = [];
+  const readNext = (member: PackMember | undefined): void => {
+    if (!member) return;
+    const bytes = collect(open(member.sha256, member.size), member.size, member.sha256);
+    // Whoever awaits it sees the error; an early end of the stream must not leave it unhandled.
+    bytes.catch(() => undefined);
+    ahead.push(bytes);
+  };
+  for (const member of pack.members.slice(0, concurrency)) readNext(member);
+  for (const index of pack.members.keys()) {
+    const bytes = await ahead.shift();
+    readNext(pack.members[index + concurrency]);
+    if (bytes) yield bytes;
+  }
 }
 
 /** Last of all, the tree's own list at the very end: whoever finds it finds everything. */
