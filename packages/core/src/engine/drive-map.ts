@@ -1,10 +1,10 @@
 import type { ArtifactRef } from "../artifact.ts";
 import { canonicalJson, type Json } from "../canonical-json.ts";
-import { EspalierError, toEspalierError } from "../errors.ts";
+import { toEspalierError } from "../errors.ts";
+import { evaluateItems } from "../ir/cel.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import { terminalStepStates } from "../record/states.ts";
 import { driveUnit } from "./drive-unit.ts";
-import { evaluateExpression } from "./expression.ts";
 import { failpoint } from "./failpoint.ts";
 import type { RunContext } from "./run-context.ts";
 import { expressionVariables, resolveUnit } from "./unit.ts";
@@ -14,7 +14,7 @@ const open = ["pending", "waiting", "running"] as const;
 /** A mapped step: one branch an item, then its outputs gathered in the order of the items. */
 export async function driveMap(context: RunContext, row: StepRow): Promise<StepRow> {
   try {
-    const items = mapItems(context, row.step);
+    const items = evaluateItems(context.step(row.step).map?.over ?? "[]", expressionVariables(context));
     await context.writes.createBranches(context.run.id, context.run.leaseEpoch, row.step, items);
     failpoint("branches-created");
     const running = row.state === "running" ? row : await context.moveStep(row, open, "running");
@@ -38,15 +38,6 @@ export async function driveMap(context: RunContext, row: StepRow): Promise<StepR
     const told = toEspalierError(error);
     return context.moveStep(current, open, "failed", { reason: told.message, error: told.toJSON() });
   }
-}
-
-function mapItems(context: RunContext, step: string): readonly Json[] {
-  const over = context.step(step).map?.over ?? "";
-  const items = evaluateExpression(over, expressionVariables(context));
-  if (Array.isArray(items)) return items as Json[];
-  throw new EspalierError("INVALID_PIPELINE", `\`map.over\` gave ${JSON.stringify(items)?.slice(0, 100)}, not a list`, {
-    at: `steps.${step}.map.over`,
-  });
 }
 
 /** As many at a time as `concurrency` says; the limit of the compute applies besides. A failed branch does not stop the others. */

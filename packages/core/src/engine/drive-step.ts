@@ -1,9 +1,9 @@
-import { EspalierError, toEspalierError } from "../errors.ts";
+import { toEspalierError } from "../errors.ts";
+import { evaluateWhen } from "../ir/cel.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import { type StepState, terminalStepStates } from "../record/states.ts";
 import { driveMap } from "./drive-map.ts";
 import { driveUnit } from "./drive-unit.ts";
-import { evaluateExpression } from "./expression.ts";
 import type { RunContext } from "./run-context.ts";
 import { expressionVariables } from "./unit.ts";
 
@@ -20,7 +20,7 @@ export async function driveStep(context: RunContext, name: string, dependencies:
     const { when } = context.step(name);
     if (when !== undefined) {
       try {
-        if (!isTrue(evaluateExpression(when, expressionVariables(context)), name)) {
+        if (!evaluateWhen(when, expressionVariables(context))) {
           return await context.moveStep(row, ["pending"], "skipped", { reason: `when: ${when} is false` });
         }
       } catch (error) {
@@ -40,11 +40,4 @@ function whyNot(context: RunContext, name: string, dependencies: readonly string
     if (!good.includes(state)) return `${dependency} ${state === "failed" ? "failed" : `is ${state}`}`;
   }
   return undefined;
-}
-
-function isTrue(value: unknown, step: string): boolean {
-  if (typeof value === "boolean") return value;
-  throw new EspalierError("INVALID_PIPELINE", `\`when\` gave ${JSON.stringify(value)}, not true or false`, {
-    at: `steps.${step}.when`,
-  });
 }

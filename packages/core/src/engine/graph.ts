@@ -1,6 +1,6 @@
+import { celReads } from "../ir/cel.ts";
 import type { PipelineIr, StepIr } from "../ir/pipeline.ts";
-
-const producer = /^([a-z][a-z0-9_]*)\.[a-z][a-z0-9_]*$/;
+import { tryParseReference } from "../ir/references.ts";
 
 /** Which steps each step waits for: by its inputs, `needs:`, and the steps that `when:` and `map.over` name. */
 export function dependenciesOf(pipeline: PipelineIr): ReadonlyMap<string, readonly string[]> {
@@ -9,16 +9,13 @@ export function dependenciesOf(pipeline: PipelineIr): ReadonlyMap<string, readon
 }
 
 function stepDependencies(name: string, step: StepIr, names: readonly string[]): string[] {
-  const wanted = new Set<string | undefined>(step.needs);
-  for (const reference of Object.values(step.inputs ?? {})) wanted.add(producer.exec(reference)?.[1]);
+  const wanted = new Set<string>(step.needs);
+  for (const text of Object.values(step.inputs ?? {})) {
+    const reference = tryParseReference(text);
+    if (reference?.kind === "step") wanted.add(reference.step);
+  }
   for (const expression of [step.when, step.map?.over]) {
-    for (const word of wordsOf(expression ?? "")) wanted.add(word);
+    for (const read of expression === undefined ? [] : celReads(expression).steps) wanted.add(read.step);
   }
   return names.filter((other) => other !== name && wanted.has(other));
-}
-
-/** Identifiers of a CEL expression that are not members of something and not inside a string. */
-function wordsOf(expression: string): string[] {
-  const bare = expression.replaceAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, '""');
-  return [...bare.matchAll(/(?<![\w.])[a-z][a-z0-9_]*/g)].map(([word]) => word);
 }

@@ -1,5 +1,7 @@
 import { EspalierError } from "../errors.ts";
+import { typescriptTarget } from "../ir/normalize.ts";
 import type { ResourcesIr } from "../ir/pipeline.ts";
+import { renderShellCommand } from "../ir/render-command.ts";
 import type { WorkOrder } from "../ports/staging.ts";
 import { stepVariables } from "../step-contract.ts";
 import type { RunContext } from "./run-context.ts";
@@ -40,7 +42,7 @@ export const logicalDate = (context: RunContext): string =>
 
 function program(unit: Unit): WorkOrder["program"] {
   if (unit.builtin) return { builtin: unit.builtin.name };
-  if (unit.step.uses !== undefined) return { typescript: unit.step.uses };
+  if (unit.step.uses !== undefined) return { typescript: typescriptTarget(unit.step) };
   return { run: unit.step.run ?? "" };
 }
 
@@ -64,28 +66,21 @@ function unsnapshotted(step: string, member: string, path: string): EspalierErro
   });
 }
 
-/** Single quotes keep everything literal for a POSIX shell. */
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 /**
- * Replaces `${{ ... }}` for a POSIX shell. Paths become the variables of the step contract, so that one command serves every machine;
- * values are quoted, so that a parameter can not become code.
+ * The command as a POSIX shell gets it. Paths become the variables of the step contract, so that one command serves every machine; values
+ * are quoted, so that a parameter can not become code.
  */
 export function renderCommand(order: WorkOrder): string {
   if (!("run" in order.program)) throw new EspalierError("INTERNAL", "Only a `run:` step has a command to render");
-  return order.program.run.replaceAll(/\$\{\{\s*([^}]*?)\s*\}\}/g, (whole, expression: string) => {
-    const [kind, name = ""] = expression.split(".", 2);
-    if (kind === "inputs") return `"$${stepVariables.inputs}/${name}"`;
-    if (kind === "outputs") return `"$${stepVariables.outputs}/${name}"`;
-    if (kind === "checkpoint" && name === "dir") return `"$${stepVariables.checkpoint}"`;
-    if (kind === "run" && name === "date") return quote(order.logicalDate);
-    if (kind === "params" || kind === "trial") {
-      const value = order.params[name];
-      if (value !== undefined) return quote(typeof value === "string" ? value : JSON.stringify(value));
-    }
-    throw new EspalierError("INVALID_PIPELINE", `Nothing is known to replace ${whole}`, {
+  return renderShellCommand(order.program.run, (expression) => {
+    if (expression.kind === "inputs") return { variable: stepVariables.inputs, path: expression.name };
+    if (expression.kind === "outputs") return { variable: stepVariables.outputs, path: expression.name };
+    if (expression.kind === "checkpoint.dir") return { variable: stepVariables.checkpoint };
+    if (expression.kind === "run.date") return { value: order.logicalDate };
+    const value = order.params[expression.name];
+    if (value !== undefined) return { value: typeof value === "string" ? value : JSON.stringify(value) };
+    throw new EspalierError("INVALID_PIPELINE", `No value is known for \`${expression.kind}.${expression.name}\``, {
       at: `steps.${order.step}.run`,
-      hint: "Inside `run:` there are inputs.x, outputs.x, params.x, run.date and checkpoint.dir.",
     });
   });
 }

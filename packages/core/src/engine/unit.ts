@@ -2,7 +2,10 @@ import type { ArtifactRef } from "../artifact.ts";
 import type { BuiltinDeclaration } from "../builtin.ts";
 import type { Json } from "../canonical-json.ts";
 import { EspalierError } from "../errors.ts";
+import { visibleParams } from "../ir/cache-key.ts";
+import { isTypescriptStep } from "../ir/normalize.ts";
 import type { ArtifactType, StepIr } from "../ir/pipeline.ts";
+import { tryParseReference } from "../ir/references.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import type { RecordStepContext, SettledStep } from "./options.ts";
 import type { RunContext } from "./run-context.ts";
@@ -21,7 +24,7 @@ export interface Unit {
 export function resolveUnit(context: RunContext, row: StepRow): Unit {
   const step = context.step(row.step);
   const builtin = step.uses === undefined ? undefined : context.options.builtins[step.uses];
-  if (step.uses !== undefined && builtin === undefined && !step.uses.includes("#")) {
+  if (step.uses !== undefined && builtin === undefined && !isTypescriptStep(step)) {
     throw new EspalierError("INVALID_PIPELINE", `There is no built-in step ${step.uses}`, {
       at: `steps.${row.step}.uses`,
       hint: `Built-in steps: ${Object.keys(context.options.builtins).sort().join(", ")}.`,
@@ -33,19 +36,18 @@ export function resolveUnit(context: RunContext, row: StepRow): Unit {
     row,
     ...(builtin ? { builtin } : {}),
     inputs: resolveInputs(context, row.step, step),
-    params: visibleParams(context, step, row),
+    params: paramsOf(context, step, row),
     outputs: declaredOutputs(step, builtin),
     label: `${context.pipeline.name}/${row.step}${branch}`,
   };
 }
 
-const producer = /^([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)$/;
-
 function resolveInputs(context: RunContext, name: string, step: StepIr): RecordStepContext["inputs"] {
   const inputs: Record<string, RecordStepContext["inputs"][string]> = {};
   for (const [input, reference] of Object.entries(step.inputs ?? {})) {
-    const [, from, output] = producer.exec(reference) ?? [];
-    if (from !== undefined && output !== undefined && context.pipeline.steps[from] !== undefined) {
+    const parsed = tryParseReference(reference);
+    if (parsed?.kind === "step") {
+      const { step: from, output } = parsed;
       const ref = context.row(from).outputs?.[output];
       if (ref === undefined) {
         throw new EspalierError("STEP_FAILED", `Step ${from} left no output ${output}, which ${name} needs`, {
@@ -68,21 +70,13 @@ function resolveInputs(context: RunContext, name: string, step: StepIr): RecordS
   return inputs;
 }
 
-function visibleParams(context: RunContext, step: StepIr, row: StepRow): Record<string, Json> {
-  const names = new Set([...(step.params ?? []), ...namedIn(step.run ?? "", "params")]);
+function paramsOf(context: RunContext, step: StepIr, row: StepRow): Record<string, Json> {
   const params: Record<string, Json> = {};
-  for (const name of [...names].sort()) {
-    const value = context.params[name];
+  for (const name of visibleParams(step)) {
+    const value = name === step.map?.as ? row.item : context.params[name];
     if (value !== undefined) params[name] = value;
   }
-  if (step.map && row.branch >= 0) params[step.map.as] = row.item ?? null;
   return params;
-}
-
-function namedIn(command: string, kind: string): string[] {
-  return [...command.matchAll(/\$\{\{\s*([a-z]+)\.([a-z][a-z0-9_]*)\s*\}\}/g)].flatMap(([, group, name]) =>
-    group === kind && name !== undefined ? [name] : [],
-  );
 }
 
 function declaredOutputs(step: StepIr, builtin: BuiltinDeclaration | undefined): Unit["outputs"] {
