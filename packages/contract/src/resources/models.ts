@@ -35,7 +35,9 @@ export const verdictSchema = z.object({
   id: z.string(),
   runId: z.string().optional(),
   step: z.string().optional(),
-  outcome: z.enum(["passed", "failed", "inconclusive"]),
+  outcome: z.enum(["passed", "refused", "inconclusive"]),
+  /** Whether the candidate may go on; an inconclusive verdict may, if the policy says so. */
+  allowed: z.boolean(),
   candidate: digestSchema,
   champion: digestSchema.optional(),
   policyDigest: digestSchema.optional(),

@@ -130,7 +130,10 @@ export type Metric = z.infer<typeof metricSchema>;
 export const runEventSchema = z.object({
   number: z.number(),
   at: instantSchema,
-  /** `run.running`, `step.succeeded`, `attempt.submitted`, `step.progress`, `step.note`, ... */
+  /**
+   * `run.created`, `run.claimed`, `run.state`, `run.cancel_requested`, `step.state`, `step.branches`, `attempt.created`, `attempt.state`,
+   * and what steps say: `step.metrics`, `step.progress`, `step.tag`, `step.note`. For `*.state`, `data.state` is the new state.
+   */
   type: z.string(),
   step: z.string().optional(),
   branch: z.number().optional(),

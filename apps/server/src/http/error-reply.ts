@@ -1,0 +1,67 @@
+import type { ErrorBody } from "@espalier/contract";
+import { EspalierError, isEspalierError, toEspalierError } from "@espalier/core";
+import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+
+/** Anything thrown while a request was answered, as what the client may know. */
+export function errorForClient(error: unknown, requestId: string): EspalierError {
+  if (isEspalierError(error) && error.code !== "INTERNAL") return error;
+  if (hasZodFastifySchemaValidationErrors(error)) return invalidInput(error);
+  const status = statusOf(error);
+  if (status !== undefined && status < 500) return ofFramework(error, status);
+  const known = toEspalierError(error);
+  if (known.code !== "INTERNAL") return known;
+  // The cause may hold SQL, paths or a stack: it goes to the log, the client gets the request's id.
+  return new EspalierError("INTERNAL", "Something went wrong inside Espalier", {
+    details: { requestId },
+    hint: `The control plane's log has the cause under request ${requestId}.`,
+  });
+}
+
+/** Absolute paths below the project become relative ones; others of this machine lose their folders. */
+export function errorBody(error: EspalierError, projectDirectory: string): ErrorBody {
+  const clean = (value: unknown): unknown => {
+    if (typeof value === "string")
+      return value.replaceAll(`${projectDirectory}/`, "").replaceAll(projectDirectory, ".");
+    if (Array.isArray(value)) return value.map(clean);
+    if (typeof value === "object" && value !== null) {
+      return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, clean(member)]));
+    }
+    return value;
+  };
+  return { error: clean(error.toJSON()) as ErrorBody["error"] };
+}
+
+function invalidInput(error: {
+  validation: { instancePath: string; message?: string }[];
+  validationContext?: string;
+}): EspalierError {
+  const problems = error.validation.map((problem) => ({
+    at: `${error.validationContext ?? "request"}${problem.instancePath.replaceAll("/", ".")}`,
+    message: problem.message ?? "invalid",
+  }));
+  const first = problems[0];
+  return new EspalierError("INVALID_INPUT", first === undefined ? "The request is invalid" : first.message, {
+    ...(first === undefined ? {} : { at: first.at }),
+    details: { problems },
+  });
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof Error && "statusCode" in error && typeof error.statusCode === "number"
+    ? error.statusCode
+    : undefined;
+}
+
+function ofFramework(error: unknown, status: number): EspalierError {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (status === 413) return new EspalierError("TOO_LARGE", "The request's body is too large", { cause: error });
+  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE" || status === 415) {
+    return new EspalierError("INVALID_INPUT", "The body must be JSON", {
+      at: "headers.content-type",
+      hint: "Send `content-type: application/json`.",
+    });
+  }
+  if (code === "FST_ERR_CTP_EMPTY_JSON_BODY")
+    return new EspalierError("INVALID_INPUT", "The body is empty", { at: "body" });
+  return new EspalierError("INVALID_INPUT", "The request could not be read", { at: "body", cause: error });
+}
