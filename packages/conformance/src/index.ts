@@ -1,5 +1,13 @@
 export { type ArtifactStoreSubject, artifactStoreConformance } from "./artifact-store.ts";
 export { type ImageRegistrySubject, imageRegistryConformance } from "./image-registry.ts";
 export { type MetricsSinkSubject, metricsSinkConformance } from "./metrics-sink.ts";
+export {
+  columnModel,
+  columnSignature,
+  logisticModel,
+  matrixSignature,
+  treeModel,
+  writeModelFolder,
+} from "./onnx-model.ts";
 export { type SecretStoreSubject, secretStoreConformance } from "./secret-store.ts";
 export { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";

@@ -1,0 +1,47 @@
+import type { IncomingMessage } from "node:http";
+import { EspalierError } from "@espalier/core";
+import { badRequest } from "./request-error.ts";
+
+function tooLarge(limitBytes: number): EspalierError {
+  return new EspalierError("TOO_LARGE", `The request's body is larger than ${limitBytes} bytes`, {
+    hint: "Send fewer rows in one request, or start the server with a larger --body-limit-bytes.",
+  });
+}
+
+/** The whole body. Errors: TOO_LARGE (the rest is not read), INVALID_INPUT when the caller breaks off. */
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const announced = Number(request.headers["content-length"] ?? 0);
+  if (announced > limitBytes) return Promise.reject(tooLarge(limitBytes));
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limitBytes) {
+        request.pause();
+        request.removeAllListeners("data");
+        reject(tooLarge(limitBytes));
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
+    request.on("error", () => reject(badRequest("The request broke off before its body was complete")));
+  });
+}
+
+/** JSON has neither NaN nor Infinity, which is the commonest fault of Python callers, so the message says so. */
+export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw badRequest("The request has no body");
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const bare = /[[,:]\s*-?(NaN|Infinity)\b/.test(body.toString("utf8", 0, Math.min(body.length, 1_000_000)));
+    throw badRequest(
+      bare
+        ? "The body is not JSON: it holds a bare NaN or Infinity; send null instead"
+        : `The body is not JSON: ${reason}`,
+    );
+  }
+}

@@ -1,0 +1,136 @@
+import type { ColumnType, InputColumn, ModelSignature } from "@espalier/core";
+import { badRequest } from "../http/request-error.ts";
+
+/** Checked rows of a request: row-major, columns in the signature's order. */
+export interface Table {
+  rows: number;
+  values: unknown[];
+}
+
+type Check = (value: unknown) => boolean;
+
+const checks: Record<ColumnType, { holds: Check; wants: string }> = {
+  boolean: { holds: (value) => typeof value === "boolean", wants: "true or false" },
+  integer: {
+    holds: (value) => Number.isInteger(value) && Math.abs(value as number) <= 0x7fffffff,
+    wants: "a 32-bit integer",
+  },
+  long: {
+    holds: (value) => Number.isSafeInteger(value),
+    wants: "an integer of at most 53 bits (JSON numbers lose more)",
+  },
+  float: { holds: (value) => Number.isFinite(value), wants: "a number" },
+  double: { holds: (value) => Number.isFinite(value), wants: "a number" },
+  string: { holds: (value) => typeof value === "string", wants: "a string" },
+  datetime: {
+    holds: (value) => typeof value === "string" && !Number.isNaN(Date.parse(value)),
+    wants: "an ISO 8601 date or time",
+  },
+};
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function refuse(column: InputColumn, value: unknown, row: number): never {
+  const place = `column "${column.name}", row ${row}`;
+  if (value === null || value === undefined || Number.isNaN(value)) {
+    throw badRequest(`${place}: a value is missing, and the model's signature does not allow that`, column.name);
+  }
+  throw badRequest(`${place}: expected ${checks[column.type].wants} (${column.type}), got ${show(value)}`, column.name);
+}
+
+/** Checks every value against the signature, in place; an allowed null becomes NaN. Errors: INVALID_INPUT naming column and row. */
+export function checkedTable(signature: ModelSignature, rows: number, values: unknown[]): Table {
+  const { inputs } = signature;
+  const width = inputs.length;
+  if (rows === 0) throw badRequest("The request has no rows");
+  for (let column = 0; column < width; column++) {
+    const input = inputs[column] as InputColumn;
+    const { holds } = checks[input.type];
+    for (let row = 0, at = column; row < rows; row++, at += width) {
+      const value = values[at];
+      if (holds(value)) continue;
+      if (input.nullable === true && (value === null || Number.isNaN(value))) values[at] = Number.NaN;
+      else refuse(input, value, row);
+    }
+  }
+  return { rows, values };
+}
+
+/** Rows given as lists in the signature's order. */
+export function tableFromRows(signature: ModelSignature, rows: readonly unknown[]): Table {
+  const width = signature.inputs.length;
+  const values: unknown[] = [];
+  rows.forEach((row, index) => {
+    if (!Array.isArray(row)) throw badRequest(`row ${index}: expected a list of ${width} values, got ${show(row)}`);
+    if (row.length !== width) {
+      const missing = signature.inputs[row.length];
+      throw badRequest(`row ${index}: expected ${width} values, got ${row.length}`, missing?.name);
+    }
+    for (const value of row) values.push(value);
+  });
+  return checkedTable(signature, rows.length, values);
+}
+
+/** Columns by name, in any order. Errors: INVALID_INPUT for unknown, missing and ragged columns. */
+export function tableFromColumns(signature: ModelSignature, columns: ReadonlyMap<string, readonly unknown[]>): Table {
+  const { inputs } = signature;
+  const width = inputs.length;
+  const rows = columns.values().next().value?.length ?? 0;
+  checkNames(signature, columns.keys());
+  const values: unknown[] = new Array(rows * width);
+  for (let column = 0; column < width; column++) {
+    const { name } = inputs[column] as InputColumn;
+    const given = columns.get(name);
+    if (given === undefined) continue;
+    if (given.length !== rows) {
+      throw badRequest(`column "${name}" has ${given.length} rows where others have ${rows}`, name);
+    }
+    for (let row = 0; row < rows; row++) values[row * width + column] = given[row];
+  }
+  return checkedTable(signature, rows, values);
+}
+
+/** Rows given as objects. Errors: INVALID_INPUT for unknown and missing columns. */
+export function tableFromRecords(signature: ModelSignature, records: readonly unknown[]): Table {
+  const { inputs } = signature;
+  const values: unknown[] = [];
+  records.forEach((record, index) => {
+    if (typeof record !== "object" || record === null || Array.isArray(record)) {
+      throw badRequest(`row ${index}: expected an object of columns, got ${show(record)}`);
+    }
+    const row = record as Record<string, unknown>;
+    let found = 0;
+    for (const { name } of inputs) {
+      if (Object.hasOwn(row, name)) found++;
+      values.push(row[name]);
+    }
+    if (found !== inputs.length || Object.keys(row).length !== inputs.length)
+      checkNames(signature, Object.keys(row), index);
+  });
+  return checkedTable(signature, records.length, values);
+}
+
+function checkNames(signature: ModelSignature, names: Iterable<string>, row?: number): void {
+  const given = new Set(names);
+  const place = row === undefined ? "" : `row ${row}: `;
+  const missing = signature.inputs.filter(({ name }) => !given.has(name)).map(({ name }) => name);
+  for (const { name } of signature.inputs) given.delete(name);
+  if (missing.length > 0) {
+    const unknown = given.size > 0 ? `; unknown: ${quoted(given)}` : "";
+    throw badRequest(`${place}missing column ${quoted(missing)}${unknown}`, missing[0]);
+  }
+  const [unknown] = given;
+  if (unknown !== undefined) {
+    const known = signature.inputs.map(({ name }) => name);
+    throw badRequest(`${place}unknown column ${quoted(given)}; the model takes ${quoted(known)}`, unknown);
+  }
+}
+
+function quoted(names: Iterable<string>): string {
+  const all = [...names];
+  const shown = all.slice(0, 10).map((name) => `"${name}"`);
+  return shown.join(", ") + (all.length > 10 ? ` and ${all.length - 10} more` : "");
+}
