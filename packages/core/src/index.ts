@@ -1,7 +1,16 @@
 export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
+export { type GcOptions, type GcPlan, planGc, restoreQuarantine, type SweepRecord, sweepGc } from "./artifacts/gc.ts";
 export { blobKey } from "./artifacts/keys.ts";
+export { claimStore, readStoreOwner, storeOwnerKey } from "./artifacts/store-owner.ts";
 export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
+export {
+  type NamedRoot,
+  type StoreDamage,
+  type StoreReport,
+  setAsideDamaged,
+  verifyStore,
+} from "./artifacts/verify-store.ts";
 export type { BuiltinDeclaration, DataBuiltin } from "./builtin.ts";
 export {
   canonicalJson,
@@ -12,6 +21,22 @@ export {
   type Json,
   type JsonObject,
 } from "./canonical-json.ts";
+export { closest, didYouMean } from "./closest.ts";
+export {
+  compileDefinition,
+  definePipeline,
+  isPipelineDefinition,
+  type OutputReference,
+  type PipelineBuilder,
+  type PipelineDefinition,
+  type StepHandle,
+} from "./define-pipeline.ts";
+export {
+  defineStep,
+  isTypescriptStepValue,
+  type TypescriptStep,
+  type TypescriptStepContext,
+} from "./define-step.ts";
 export { createEngine, type Engine } from "./engine/engine.ts";
 export { type Failpoint, failpoint, failpoints } from "./engine/failpoint.ts";
 export type {
@@ -35,6 +60,7 @@ export {
   isEspalierError,
   toEspalierError,
 } from "./errors.ts";
+export { type Fault, faultsError, jsonPointer, pointerPath } from "./fault.ts";
 export {
   type CanaryLook,
   canaryLook,
@@ -60,6 +86,7 @@ export { type RandomInteger, seededRandom } from "./gate/random.ts";
 export type { CodedColumn, ScoredRows, Task } from "./gate/scored-rows.ts";
 export { logGamma, normalCdf, normalQuantile, upperGamma } from "./gate/special-functions.ts";
 export type { BoundVerdict, Difference, GateVerdict, SliceVerdict } from "./gate/verdict.ts";
+export { type PipelineAuthoring, pipelineAuthoringSchema, type StepAuthoring } from "./ir/authoring.ts";
 export {
   type CacheKey,
   type CacheKeyFacts,
@@ -71,6 +98,7 @@ export {
   visibleParams,
 } from "./ir/cache-key.ts";
 export { type CelReads, celReads, evaluateCel, evaluateItems, evaluateWhen } from "./ir/cel.ts";
+export { authoringNames, compilePipeline } from "./ir/compile.ts";
 export { type CommandExpression, commandExpressions, parseCommand } from "./ir/expressions.ts";
 export { isTypescriptStep, normalizePipeline, pipelineDigest, typescriptTarget } from "./ir/normalize.ts";
 export {
@@ -104,6 +132,7 @@ export {
 } from "./ir/pipeline.ts";
 export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
+export { durationPattern, parseDurationSeconds, parseSizeBytes, sizePattern } from "./ir/units.ts";
 export {
   type ComponentName,
   componentSchema,
@@ -165,5 +194,6 @@ export {
   terminalRunStates,
   terminalStepStates,
 } from "./record/states.ts";
+export { keysAt, type Salvaged, salvage } from "./schema-faults.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
 export { ulid } from "./ulid.ts";

@@ -6,7 +6,7 @@ import { blobKey } from "./keys.ts";
 import { createObjects, type Objects, openBlob } from "./objects.ts";
 import type { Pack } from "./packs.ts";
 import { publishBytes, publishFile, publishLists, publishTree } from "./publish.ts";
-import { findInTree, keysOfTree, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
+import { findInTree, keysOfArtifact, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
 import { collect, eachConcurrently } from "./streams.ts";
 import { entryDigest, type TreeEntry } from "./tree.ts";
 
@@ -120,10 +120,9 @@ export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifa
 }
 
 async function existsWhole(objects: Objects, ref: ArtifactRef): Promise<boolean> {
-  if (!isTree(ref)) return (await objects.head(blobKey(ref.digest)))?.size === ref.size;
   let whole = true;
   try {
-    await eachConcurrently(await keysOfTree(objects, ref.digest), 16, async ([key, size]) => {
+    await eachConcurrently(await keysOfArtifact(objects, ref), 16, async ([key, size]) => {
       const held = whole ? await objects.head(key) : undefined;
       if (!held || (size !== undefined && held.size !== size)) whole = false;
     });

@@ -12,7 +12,7 @@ const largestListBytes = 256 * 1024 * 1024;
  * never break a publication that was under way: it has seven days to be noticed.
  */
 export interface Objects {
-  /** Size in bytes, undefined when absent. */
+  /** Size in bytes, undefined when absent. Brings back what is in quarantine. */
   head(key: string): Promise<{ size: number } | undefined>;
   get(key: string, options?: GetOptions): Promise<ByteStream>;
   /** A small object that hashes to its name, whole. */
@@ -25,9 +25,7 @@ export interface Objects {
 export function createObjects(store: ArtifactStore): Objects {
   async function restore(key: string): Promise<{ size: number } | undefined> {
     const held = await store.head(quarantineKey(key));
-    if (!held) return undefined;
-    await store.put(key, await store.get(quarantineKey(key)), { size: held.size, ifAbsent: true });
-    await store.delete(quarantineKey(key));
+    if (held) await moveObject(store, quarantineKey(key), key);
     return held;
   }
   const head = async (key: string): Promise<{ size: number } | undefined> => (await store.head(key)) ?? restore(key);
@@ -56,16 +54,24 @@ export function createObjects(store: ArtifactStore): Objects {
       return bytes;
     },
     async put(key, size, open) {
-      const existing = await head(key);
+      const existing = await store.head(key);
       if (existing?.size === size) return;
       await store.put(key, open(), { size, ifAbsent: existing === undefined });
     },
     async putBytes(key, bytes) {
-      const existing = await head(key);
+      const existing = await store.head(key);
       if (existing?.size === bytes.byteLength) return;
       await store.put(key, streamOf(bytes), { size: bytes.byteLength, ifAbsent: existing === undefined });
     },
   };
+}
+
+/** Copies, then deletes: cut off in between, both are there. What is gone already is success. */
+export async function moveObject(store: ArtifactStore, from: string, to: string): Promise<void> {
+  const held = await store.head(from);
+  if (!held) return;
+  await store.put(to, await store.get(from), { size: held.size });
+  await store.delete(from);
 }
 
 /** `where` is the key in the store, `path` the file inside a tree when there is one. */

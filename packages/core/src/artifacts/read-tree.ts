@@ -1,3 +1,4 @@
+import type { ArtifactRef } from "../artifact.ts";
 import type { Digest } from "../canonical-json.ts";
 import { EspalierError } from "../errors.ts";
 import type { ByteStream } from "../ports/artifact-store.ts";
@@ -137,17 +138,26 @@ async function* chunksOf(parts: readonly Uint8Array[]): ByteStream {
   yield* parts;
 }
 
-/** Every key that a tree needs, with its size where the lists tell it. */
-export async function keysOfTree(objects: Objects, tree: Digest): Promise<Map<string, number | undefined>> {
+/** Hashes every member of a pack. */
+export async function verifyPack(objects: Objects, pack: Pack): Promise<void> {
+  const key = packKey(pack.digest);
+  for await (const { member, parts } of splitPack(await objects.get(key), pack, key)) {
+    for await (const _chunk of verifiedMember(chunksOf(parts), member, key));
+  }
+}
+
+/** Every key that an artifact needs, with its size where it is known beforehand. */
+export async function keysOfArtifact(objects: Objects, ref: ArtifactRef): Promise<Map<string, number | undefined>> {
+  if (ref.type !== "tree" && ref.type !== "model") return new Map([[blobKey(ref.digest), ref.size]]);
   const keys = new Map<string, number | undefined>();
-  const files = await readTree(objects, tree, (digest, size) => keys.set(blobKey(digest), size));
+  const files = await readTree(objects, ref.digest, (digest, size) => keys.set(blobKey(digest), size));
   const packed = new Set<string>();
-  const packs = await readPacks(objects, tree);
+  const packs = await readPacks(objects, ref.digest);
   for (const pack of packs) {
     keys.set(packKey(pack.digest), pack.size).set(blobKey(pack.digest), pack.index.byteLength);
     for (const member of pack.members) packed.add(member.sha256);
   }
-  if (packs.length > 0) keys.set(layoutKey(tree), undefined);
+  if (packs.length > 0) keys.set(layoutKey(ref.digest), undefined);
   for (const file of files) if (!packed.has(file.sha256)) keys.set(blobKey(entryDigest(file)), file.size);
   return keys;
 }
