@@ -10,6 +10,7 @@ interface DeployOptions extends CommonOptions {
   weight?: string;
   capture?: string;
   gate?: boolean;
+  delete?: boolean;
 }
 
 export function command(): Command {
@@ -20,6 +21,7 @@ export function command(): Command {
     .option("--weight <share>", "first share of a canary, 0 to 1")
     .option("--capture <share>", "share of requests to capture, 0 to 1")
     .option("--no-gate", "serve a version without a passed verdict; it is recorded")
+    .option("--delete", "stop serving; the history stays")
     .action(deploy);
 }
 
@@ -30,6 +32,10 @@ async function deploy(endpoint: string | undefined, place: string | undefined, o
       if (options.json) return printJson(items);
       if (items.length === 0) return printLine("Nothing is served yet.");
       return printEndpoints(items);
+    }
+    if (options.delete) {
+      await client.call("endpoints.delete", { params: { name: endpoint } });
+      return options.json ? printJson({ deleted: endpoint }) : printLine(`${endpoint} is stopped`);
     }
     if (place === undefined) {
       const one = await client.call("endpoints.get", { params: { name: endpoint } });
