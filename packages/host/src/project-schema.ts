@@ -1,0 +1,61 @@
+import { jsonSchema, nameSchema } from "@espalier/core";
+import { z } from "zod";
+import { monitorSchema } from "./monitor-schema.ts";
+
+/** `uses:` names a tool of the catalog, or an npm package that brings one: `npm:@acme/espalier-lsf`. */
+const toolChoiceSchema = z.strictObject({
+  uses: z.string().min(1).optional().describe("The tool, or `npm:package` for one of your own."),
+  with: z.record(z.string(), jsonSchema).optional().describe("Settings of the tool."),
+});
+export type ToolChoice = z.infer<typeof toolChoiceSchema>;
+
+const computeChoiceSchema = toolChoiceSchema.extend({
+  limit: z.int().positive().optional().describe("Most steps that run there at one time."),
+  image: z.string().optional().describe("Container image, where the tool has images."),
+});
+export type ComputeChoice = z.infer<typeof computeChoiceSchema>;
+
+export const stackSchema = z.strictObject({
+  extends: nameSchema.optional().describe("The stack whose choices hold unless this one says otherwise."),
+  artifacts: toolChoiceSchema.optional(),
+  validator: toolChoiceSchema.optional(),
+  features: toolChoiceSchema.optional(),
+  compute: z.record(nameSchema, computeChoiceSchema).optional().describe("What each `compute:` of a step means."),
+  tracking: toolChoiceSchema.optional(),
+  registry: toolChoiceSchema.optional(),
+  packages: toolChoiceSchema.optional(),
+  delivery: toolChoiceSchema.optional(),
+  deploy: toolChoiceSchema.optional(),
+  metrics: toolChoiceSchema.optional(),
+  scheduler: toolChoiceSchema.optional(),
+  metadata: toolChoiceSchema.optional(),
+  secrets: toolChoiceSchema.optional(),
+});
+export type StackConfig = z.infer<typeof stackSchema>;
+
+const endpointSchema = z.strictObject({
+  port: z.int().min(0).max(65_535).optional().describe("Loopback port of the router; left out, it is chosen once."),
+  capture_rate: z.number().min(0).max(1).optional().describe("Share of requests that are captured."),
+});
+
+export const projectSchema = z.strictObject({
+  project: nameSchema.describe("Name of the project."),
+  default_stack: nameSchema.optional().describe("The stack of commands that name none."),
+  control_plane: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe("Where steps elsewhere reach the control plane."),
+      port: z.int().min(1).max(65_535).optional().describe("Port of `espalier up`."),
+    })
+    .optional(),
+  stacks: z.record(nameSchema, stackSchema).optional(),
+  endpoints: z.record(nameSchema, endpointSchema).optional(),
+  monitors: z.record(nameSchema, monitorSchema).optional(),
+  secrets: z
+    .array(z.string().regex(/^[A-Z][A-Z0-9_]{0,127}$/))
+    .optional()
+    .describe("Names of the secrets that steps of this project may ask for; left out, any."),
+});
+export type ProjectConfig = z.infer<typeof projectSchema>;
