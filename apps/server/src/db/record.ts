@@ -1,9 +1,29 @@
 import type { EngineRecord } from "@espalier/core";
 import { openDatabase, type RecordLocation } from "./database.ts";
 import type { SqliteOptions } from "./dialect/sqlite-dialect.ts";
+import { type AliasQueries, createAliasQueries } from "./queries/aliases.ts";
+import { type ApprovalQueries, createApprovalQueries } from "./queries/approvals.ts";
+import { type AuditQueries, createAuditQueries } from "./queries/audit.ts";
+import { createDatasetQueries, type DatasetQueries } from "./queries/datasets.ts";
+import { createEndpointQueries, type EndpointQueries } from "./queries/endpoints.ts";
 import { createEngineRecord } from "./queries/engine/engine-record.ts";
 import { dropLeases } from "./queries/engine/leases.ts";
 import { ensureDefaultExperiment } from "./queries/experiments.ts";
+import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
+import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
+import { createModelQueries, type ModelQueries } from "./queries/models.ts";
+import { createMonitorQueries, type MonitorQueries } from "./queries/monitors.ts";
+import { createNoticeQueries, type NoticeQueries } from "./queries/notices.ts";
+import { createReferenceQueries, type ReferenceQueries } from "./queries/references.ts";
+import { createRetentionQueries, type RetentionQueries } from "./queries/retention.ts";
+import { createRolloutQueries, type RolloutQueries } from "./queries/rollouts.ts";
+import { createRunMetricQueries, type RunMetricQueries } from "./queries/run-metrics.ts";
+import { createRunQueries, type RunQueries } from "./queries/runs.ts";
+import { createScheduleQueries, type ScheduleQueries } from "./queries/schedules.ts";
+import { createSettingQueries, type SettingQueries } from "./queries/settings.ts";
+import { createSimulationQueries, type SimulationQueries } from "./queries/simulations.ts";
+import { createTokenQueries, type TokenQueries } from "./queries/tokens.ts";
+import { createVerdictQueries, type VerdictQueries } from "./queries/verdicts.ts";
 import { createRunListeners, type RunListeners } from "./run-listeners.ts";
 
 export interface RecordOptions extends SqliteOptions {
@@ -14,10 +34,30 @@ export interface RecordOptions extends SqliteOptions {
   soleOwner?: boolean;
 }
 
-/** The metadata of one project. */
+/** The metadata of one project. Every list is paged and bounded. */
 export interface ProjectRecord {
   kind: "sqlite" | "postgres";
   engine: EngineRecord & Required<Pick<EngineRecord, "applyAll">>;
+  runs: RunQueries;
+  metrics: RunMetricQueries;
+  datasets: DatasetQueries;
+  models: ModelQueries;
+  aliases: AliasQueries;
+  verdicts: VerdictQueries;
+  endpoints: EndpointQueries;
+  rollouts: RolloutQueries;
+  schedules: ScheduleQueries;
+  firings: FiringQueries;
+  approvals: ApprovalQueries;
+  monitors: MonitorQueries;
+  simulations: SimulationQueries;
+  lineage: LineageQueries;
+  tokens: TokenQueries;
+  audit: AuditQueries;
+  notices: NoticeQueries;
+  settings: SettingQueries;
+  references: ReferenceQueries;
+  retention: RetentionQueries;
   /** Tells of changes that this process made; those of others are found by reading events from a number on. */
   listeners: RunListeners;
   close(): Promise<void>;
@@ -33,9 +73,30 @@ export async function openRecord(
   await ensureDefaultExperiment(database);
   if (options.soleOwner === true && database.kind === "sqlite") await dropLeases(database);
   const listeners = createRunListeners();
+  const runs = createRunQueries(database);
   return {
     kind: database.kind,
     engine: createEngineRecord(database, listeners.changed),
+    runs,
+    metrics: createRunMetricQueries(database, runs),
+    datasets: createDatasetQueries(database),
+    models: createModelQueries(database),
+    aliases: createAliasQueries(database),
+    verdicts: createVerdictQueries(database),
+    endpoints: createEndpointQueries(database),
+    rollouts: createRolloutQueries(database),
+    schedules: createScheduleQueries(database),
+    firings: createFiringQueries(database),
+    approvals: createApprovalQueries(database),
+    monitors: createMonitorQueries(database),
+    simulations: createSimulationQueries(database),
+    lineage: createLineageQueries(database),
+    tokens: createTokenQueries(database),
+    audit: createAuditQueries(database),
+    notices: createNoticeQueries(database),
+    settings: createSettingQueries(database),
+    references: createReferenceQueries(database),
+    retention: createRetentionQueries(database),
     listeners,
     close: () => database.kysely.destroy(),
   };

@@ -18,6 +18,8 @@ export function engineTables({ text, integer, tableEnd, clusteredEnd }: ColumnTy
       position ${integer} NOT NULL, state ${text} NOT NULL, cache_key ${text}, key_parts ${text}, outputs ${text}, step_values ${text},
       item ${text}, cached_from ${text}, reason ${text}, error ${text}, started_at ${integer}, finished_at ${integer},
       PRIMARY KEY (project_id, run_id, step, branch)) ${tableEnd}`,
+    // A run whose result another run took must not be forgotten before it.
+    "CREATE INDEX steps_by_origin ON steps (project_id, cached_from) WHERE cached_from IS NOT NULL",
     `CREATE TABLE attempts (project_id ${text} NOT NULL, attempt_id ${text} NOT NULL, run_id ${text} NOT NULL, step ${text} NOT NULL,
       branch ${integer} NOT NULL, number ${integer} NOT NULL, state ${text} NOT NULL, tool ${text} NOT NULL, handle ${text},
       cause ${text}, exit_code ${integer}, message ${text}, log ${text}, event_offset ${integer} NOT NULL,

@@ -10,6 +10,11 @@ export function operationsTables({ text, integer, tableEnd, clusteredEnd }: Colu
       window_end ${integer} NOT NULL, status ${text} NOT NULL, report ${text} NOT NULL, run_id ${text}, created_at ${integer} NOT NULL,
       PRIMARY KEY (project_id, monitor, window_end, window_start)) ${tableEnd}`,
 
+    `CREATE TABLE simulations (project_id ${text} NOT NULL, simulation_id ${text} NOT NULL, endpoint ${text} NOT NULL,
+      state ${text} NOT NULL, progress ${text} NOT NULL, started_at ${integer} NOT NULL, finished_at ${integer},
+      PRIMARY KEY (project_id, simulation_id)) ${tableEnd}`,
+    "CREATE INDEX simulations_by_time ON simulations (project_id, started_at, simulation_id)",
+
     `CREATE TABLE lineage_edges (project_id ${text} NOT NULL, from_node ${text} NOT NULL, to_node ${text} NOT NULL,
       relation ${text} NOT NULL, run_id ${text}, created_at ${integer} NOT NULL,
       PRIMARY KEY (project_id, from_node, to_node, relation)) ${clusteredEnd}`,
@@ -20,7 +25,7 @@ export function operationsTables({ text, integer, tableEnd, clusteredEnd }: Colu
       expires_at ${integer}, revoked_at ${integer}, last_used_at ${integer}, PRIMARY KEY (project_id, token_id)) ${tableEnd}`,
     "CREATE UNIQUE INDEX tokens_by_hash ON tokens (project_id, hash)",
     `CREATE TABLE audit (project_id ${text} NOT NULL, number ${integer} NOT NULL, at ${integer} NOT NULL, actor ${text} NOT NULL,
-      action ${text} NOT NULL, subject ${text} NOT NULL, details ${text} NOT NULL, PRIMARY KEY (project_id, number)) ${clusteredEnd}`,
+      action ${text} NOT NULL, subject ${text}, outcome ${text} NOT NULL, details ${text} NOT NULL, PRIMARY KEY (project_id, number)) ${clusteredEnd}`,
     `CREATE TABLE notices (project_id ${text} NOT NULL, notice_id ${text} NOT NULL, kind ${text} NOT NULL, target ${text} NOT NULL,
       payload ${text} NOT NULL, state ${text} NOT NULL, tries ${integer} NOT NULL, due_at ${integer} NOT NULL,
       claimed_until ${integer}, last_error ${text}, created_at ${integer} NOT NULL, finished_at ${integer},

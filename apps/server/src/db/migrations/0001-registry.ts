@@ -1,7 +1,7 @@
 import type { ColumnTypes } from "./migration.ts";
 
 /** Datasets, models, verdicts and endpoints: the named things of a project and their histories. */
-export function registryTables({ text, integer, tableEnd, clusteredEnd }: ColumnTypes): string[] {
+export function registryTables({ text, integer, real, tableEnd, clusteredEnd }: ColumnTypes): string[] {
   return [
     `CREATE TABLE datasets (project_id ${text} NOT NULL, name ${text} NOT NULL, description ${text}, created_at ${integer} NOT NULL,
       updated_at ${integer} NOT NULL, PRIMARY KEY (project_id, name)) ${tableEnd}`,
@@ -43,5 +43,12 @@ export function registryTables({ text, integer, tableEnd, clusteredEnd }: Column
     `CREATE TABLE endpoint_generations (project_id ${text} NOT NULL, name ${text} NOT NULL, generation ${integer} NOT NULL,
       spec ${text} NOT NULL, reason ${text} NOT NULL, changed_by ${text} NOT NULL, run_id ${text}, created_at ${integer} NOT NULL,
       PRIMARY KEY (project_id, name, generation)) ${clusteredEnd}`,
+    `CREATE TABLE rollouts (project_id ${text} NOT NULL, rollout_id ${text} NOT NULL, endpoint ${text} NOT NULL, model ${text} NOT NULL,
+      to_version ${text} NOT NULL, from_version ${text}, strategy ${text} NOT NULL, state ${text} NOT NULL, weight ${real} NOT NULL,
+      reason ${text}, details ${text} NOT NULL, started_at ${integer} NOT NULL, finished_at ${integer},
+      PRIMARY KEY (project_id, rollout_id)) ${tableEnd}`,
+    "CREATE INDEX rollouts_by_endpoint ON rollouts (project_id, endpoint, started_at, rollout_id)",
+    // One at a time: two rollouts of one endpoint would fight over its weights.
+    "CREATE UNIQUE INDEX rollouts_active ON rollouts (project_id, endpoint) WHERE finished_at IS NULL",
   ];
 }

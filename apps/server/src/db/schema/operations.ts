@@ -22,6 +22,16 @@ export interface MonitorReportsTable {
   created_at: number;
 }
 
+export interface SimulationsTable {
+  project_id: string;
+  simulation_id: string;
+  endpoint: string;
+  state: string;
+  progress: string;
+  started_at: number;
+  finished_at: number | null;
+}
+
 export interface LineageEdgesTable {
   project_id: string;
   from_node: string;
@@ -52,7 +62,8 @@ export interface AuditTable {
   at: number;
   actor: string;
   action: string;
-  subject: string;
+  subject: string | null;
+  outcome: string;
   details: string;
 }
 

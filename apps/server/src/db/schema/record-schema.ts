@@ -15,6 +15,7 @@ import type {
   MonitorReportsTable,
   MonitorsTable,
   NoticesTable,
+  SimulationsTable,
   TokensTable,
 } from "./operations.ts";
 import type {
@@ -28,6 +29,7 @@ import type {
   ModelVersionTagsTable,
   RegisteredModelsTable,
   RegisteredModelTagsTable,
+  RolloutsTable,
   VerdictsTable,
 } from "./registry.ts";
 import type {
@@ -79,8 +81,10 @@ export interface RecordSchema {
   verdicts: VerdictsTable;
   endpoints: EndpointsTable;
   endpoint_generations: EndpointGenerationsTable;
+  rollouts: RolloutsTable;
   monitors: MonitorsTable;
   monitor_reports: MonitorReportsTable;
+  simulations: SimulationsTable;
   lineage_edges: LineageEdgesTable;
   tokens: TokensTable;
   audit: AuditTable;

@@ -126,3 +126,19 @@ export interface EndpointGenerationsTable {
   run_id: string | null;
   created_at: number;
 }
+
+export interface RolloutsTable {
+  project_id: string;
+  rollout_id: string;
+  endpoint: string;
+  model: string;
+  to_version: string;
+  from_version: string | null;
+  strategy: string;
+  state: string;
+  weight: number;
+  reason: string | null;
+  details: string;
+  started_at: number;
+  finished_at: number | null;
+}

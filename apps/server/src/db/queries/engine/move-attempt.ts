@@ -135,8 +135,8 @@ export async function moveAttempt(
     .where("run_id", "=", attemptId)
     .execute();
   const { cause, exitCode, message } = patch;
-  const payload = { state: to, cause, exitCode, message };
-  const events: NewRunEvent[] = [{ type: "attempt.state", step: moved.step, branch: moved.branch, attemptId, payload }];
+  const payload = { cause, exitCode, message };
+  const events: NewRunEvent[] = [{ type: `attempt.${to}`, step: moved.step, branch: moved.branch, attemptId, payload }];
   if (change.step !== undefined) {
     events.push(...(await moveStep(database, transaction, runId, { kind: "moveStep", ...moved, ...change.step })));
   }

@@ -50,5 +50,5 @@ export async function moveRun(
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", runId)
     .execute();
-  return [{ type: "run.state", payload: { state: to, error: change.patch?.error } }];
+  return [{ type: `run.${to}`, payload: { error: change.patch?.error } }];
 }

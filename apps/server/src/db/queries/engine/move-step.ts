@@ -49,9 +49,7 @@ export async function moveStep(
     throw wrongState(`step ${change.step}${branch} of run ${runId}`, present?.state, from, to);
   }
   const { reason, error, cachedFrom } = patch;
-  return [
-    { type: "step.state", step: change.step, branch: change.branch, payload: { state: to, reason, error, cachedFrom } },
-  ];
+  return [{ type: `step.${to}`, step: change.step, branch: change.branch, payload: { reason, error, cachedFrom } }];
 }
 
 export async function createBranches(
