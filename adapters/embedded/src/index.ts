@@ -4,11 +4,34 @@ export {
   duckdbDataValidatorManifest,
 } from "./duckdb-data-validator.ts";
 export {
+  createEnvironmentSecretStore,
+  environmentSecretsConfigSchema,
+  environmentSecretsManifest,
+} from "./environment-secret-store.ts";
+export {
+  createFileSecretStore,
+  type FileSecretsConfig,
+  fileSecretsConfigSchema,
+  fileSecretsManifest,
+} from "./file-secret-store.ts";
+export {
   createFilesystemArtifactStore,
   type FilesystemConfig,
   filesystemConfigSchema,
   filesystemManifest,
 } from "./filesystem-artifact-store.ts";
 export { createLocalFiles } from "./local-files.ts";
+export {
+  createLocalMetricsSink,
+  type LocalMetricsConfig,
+  localMetricsConfigSchema,
+  localMetricsManifest,
+} from "./local-metrics-sink.ts";
+export {
+  createOciLayoutImageRegistry,
+  type OciLayoutConfig,
+  ociLayoutConfigSchema,
+  ociLayoutManifest,
+} from "./oci-layout-image-registry.ts";
 export { createProcessRunner } from "./process-runner.ts";
 export { dataBuiltins } from "./steps/registry.ts";

@@ -2,6 +2,14 @@ export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
 export { type GcOptions, type GcPlan, planGc, restoreQuarantine, type SweepRecord, sweepGc } from "./artifacts/gc.ts";
 export { blobKey } from "./artifacts/keys.ts";
+export {
+  type ModelManifest,
+  type ModelPackage,
+  modelArtifactType,
+  modelManifest,
+  ociManifestType,
+  packageModel,
+} from "./artifacts/model-manifest.ts";
 export { claimStore, readStoreOwner, storeOwnerKey } from "./artifacts/store-owner.ts";
 export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
 export {
@@ -142,7 +150,7 @@ export {
   type ToolManifest,
 } from "./manifest.ts";
 export { type CaptureHeader, type CaptureLine, captureHeaderSchema, servingHeaders } from "./model/capture.ts";
-export { type OutputValues, scoresOf } from "./model/score.ts";
+export { type OutputValues, scoreOutput, scoresOf } from "./model/score.ts";
 export {
   type Announcement,
   announcementSchema,

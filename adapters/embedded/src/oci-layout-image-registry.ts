@@ -1,0 +1,223 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import {
+  type ByteStream,
+  type Digest,
+  digestOfBytes,
+  EspalierError,
+  type ImageRegistry,
+  isDigest,
+  type OciDescriptor,
+  type ToolManifest,
+} from "@espalier/core";
+import { z } from "zod";
+import { readChunks, temporaryName, writeNewFile } from "./disk.ts";
+import { fromDiskError, hasSystemCode } from "./disk-errors.ts";
+
+export const ociLayoutConfigSchema = z.strictObject({
+  /** Folder that holds one OCI image layout a repository. */
+  path: z.string().min(1),
+});
+export type OciLayoutConfig = z.infer<typeof ociLayoutConfigSchema>;
+
+export const ociLayoutManifest: ToolManifest = {
+  tool: "oci-layout",
+  provider: "embedded",
+  component: "packages",
+  milestone: 9,
+  summary: "Models as OCI artifacts in image layouts on disk, which registries' own tools can copy",
+  capabilities: [],
+  skills: [],
+  cost: { money: "disk space", operations: "none" },
+  verified: { label: "real", against: "OCI image-spec v1.1 layout, Linux", live: "not applicable" },
+};
+
+const indexType = "application/vnd.oci.image.index.v1+json";
+const tagAnnotation = "org.opencontainers.image.ref.name";
+
+const descriptorSchema = z.looseObject({
+  mediaType: z.string(),
+  digest: z.string().refine(isDigest),
+  size: z.int().nonnegative(),
+  artifactType: z.string().optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+const indexSchema = z.looseObject({ schemaVersion: z.literal(2), manifests: z.array(descriptorSchema) });
+const manifestSchema = z.looseObject({
+  mediaType: z.string().optional(),
+  artifactType: z.string().optional(),
+  config: descriptorSchema.optional(),
+  layers: z.array(descriptorSchema).optional(),
+  manifests: z.array(descriptorSchema).optional(),
+});
+
+/** OCI image layout v1.1, one a repository. One process writes tags at a time: the project's owner. */
+export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegistry {
+  const folderOf = (repository: string): string => join(config.path, checkedRepository(repository));
+  const blobPath = (repository: string, digest: Digest): string =>
+    join(folderOf(repository), "blobs", "sha256", checkedDigest(digest).slice(7));
+  let tagging: Promise<unknown> = Promise.resolve();
+
+  async function tag(repository: string, tagName: string, descriptor: OciDescriptor): Promise<void> {
+    const path = join(folderOf(repository), "index.json");
+    const index = (await readIndex(path)) ?? { schemaVersion: 2, mediaType: indexType, manifests: [] };
+    const others = index.manifests.filter((entry) => entry.annotations?.[tagAnnotation] !== tagName);
+    const manifests = [...others, { ...descriptor, annotations: { [tagAnnotation]: tagName } }];
+    await replaceFile(path, JSON.stringify({ ...index, manifests }, null, 2));
+    await replaceFile(join(folderOf(repository), "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  }
+
+  return {
+    async hasBlob(repository, digest) {
+      return exists(blobPath(repository, digest));
+    },
+    async putBlob(repository, descriptor, body) {
+      const path = blobPath(repository, descriptor.digest);
+      if (!(await exists(path))) await writeBlob(path, descriptor, body);
+    },
+    async getBlob(repository, digest) {
+      const path = blobPath(repository, digest);
+      if (!(await exists(path))) throw absent(`${repository} has no blob ${digest}`);
+      return readChunks(path);
+    },
+    async putManifest(repository, tagName, manifest, mediaType) {
+      checkedTag(tagName);
+      const content = parseManifest(manifest);
+      const referenced = [content.config, ...(content.layers ?? []), ...(content.manifests ?? [])];
+      for (const descriptor of referenced) {
+        if (descriptor && !(await exists(blobPath(repository, descriptor.digest)))) {
+          throw absent(`${repository} has no blob ${descriptor.digest} that the manifest names`);
+        }
+      }
+      const digest = digestOfBytes(manifest);
+      const descriptor: OciDescriptor = {
+        mediaType,
+        digest,
+        size: manifest.byteLength,
+        ...(content.artifactType === undefined ? {} : { artifactType: content.artifactType }),
+      };
+      const path = blobPath(repository, digest);
+      if (!(await exists(path))) await writeBlob(path, descriptor, bytesOnce(manifest));
+      const done = tagging.then(() => tag(repository, tagName, descriptor));
+      tagging = done.catch(() => undefined);
+      await done;
+      return digest;
+    },
+    async getManifest(repository, reference) {
+      const index = await readIndex(join(folderOf(repository), "index.json"));
+      const entry = index?.manifests.find((candidate) =>
+        isDigest(reference) ? candidate.digest === reference : candidate.annotations?.[tagAnnotation] === reference,
+      );
+      const digest = entry?.digest ?? (isDigest(reference) ? reference : undefined);
+      if (!digest) throw absent(`${repository} has no tag ${JSON.stringify(reference)}`);
+      const manifest = await readWhole(blobPath(repository, digest), `${repository} has no manifest ${digest}`);
+      const mediaType = entry?.mediaType ?? parseManifest(manifest).mediaType;
+      if (!mediaType) throw absent(`${repository} has no manifest ${digest}`);
+      if (digestOfBytes(manifest) !== digest) {
+        throw new EspalierError("CORRUPTED", `The manifest ${digest} of ${repository} is damaged`, {
+          at: blobPath(repository, digest),
+          hint: "Package the model again.",
+        });
+      }
+      return { manifest, mediaType, digest };
+    },
+  };
+}
+
+const absent = (message: string): EspalierError => new EspalierError("NOT_FOUND", message);
+
+/** After the OCI distribution specification; the names of a layout's own files are taken. */
+function checkedRepository(repository: string): string {
+  const segment = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+  const isName = new RegExp(`^${segment}(?:/${segment})*$`).test(repository) && repository.length <= 255;
+  if (!isName || repository.split("/").some((part) => ["blobs", "index.json", "oci-layout"].includes(part))) {
+    throw new EspalierError("INVALID_INPUT", `${JSON.stringify(repository)} can not be the name of a repository`, {
+      hint: "Use lower-case letters and digits, parted by '/', '.', '_' or '-'.",
+    });
+  }
+  return repository;
+}
+
+function checkedTag(tagName: string): void {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(tagName)) return;
+  throw new EspalierError("INVALID_INPUT", `${JSON.stringify(tagName)} can not be a tag`);
+}
+
+function checkedDigest(digest: string): Digest {
+  if (isDigest(digest)) return digest;
+  throw new EspalierError("INVALID_INPUT", `${JSON.stringify(digest)} is not a digest`);
+}
+
+function parseManifest(bytes: Uint8Array): z.infer<typeof manifestSchema> {
+  try {
+    return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (error) {
+    throw new EspalierError("INVALID_INPUT", "This is not an OCI manifest", { cause: error });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (hasSystemCode(error, "ENOENT", "ENOTDIR")) return false;
+    throw fromDiskError(error, path);
+  }
+}
+
+async function readWhole(path: string, missing: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (hasSystemCode(error, "ENOENT", "ENOTDIR")) throw absent(missing);
+    throw fromDiskError(error, path);
+  }
+}
+
+async function readIndex(path: string): Promise<z.infer<typeof indexSchema> | undefined> {
+  if (!(await exists(path))) return undefined;
+  const text = await readWhole(path, `There is no ${path}`);
+  try {
+    return indexSchema.parse(JSON.parse(text.toString("utf8")));
+  } catch (error) {
+    throw new EspalierError("CORRUPTED", `${path} is not the index of an OCI layout`, { cause: error, at: path });
+  }
+}
+
+async function* bytesOnce(bytes: Uint8Array): ByteStream {
+  yield bytes;
+}
+
+async function writeBlob(path: string, descriptor: OciDescriptor, body: ByteStream): Promise<void> {
+  const hash = createHash("sha256");
+  const hashed = async function* (): ByteStream {
+    for await (const chunk of body) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  const temporary = join(dirname(path), temporaryName());
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const size = await writeNewFile(temporary, hashed(), { mode: 0o644, maxBytes: descriptor.size });
+    if (size !== descriptor.size || `sha256:${hash.digest("hex")}` !== descriptor.digest) {
+      throw new EspalierError("INVALID_INPUT", `The blob is not what its descriptor says: ${descriptor.digest}`);
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fromDiskError(error, path);
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = join(dirname(path), temporaryName());
+  try {
+    await writeNewFile(temporary, bytesOnce(Buffer.from(text)), { mode: 0o644 });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fromDiskError(error, path);
+  }
+}
