@@ -1,4 +1,11 @@
 export {
+  type CompactedFile,
+  type CompactionResult,
+  captureColumn,
+  compactCapture,
+  compactedDirectory,
+} from "./capture-compaction.ts";
+export {
   createDuckdbDataValidator,
   duckdbDataValidatorConfig,
   duckdbDataValidatorManifest,
@@ -33,5 +40,13 @@ export {
   ociLayoutConfigSchema,
   ociLayoutManifest,
 } from "./oci-layout-image-registry.ts";
+export {
+  createProcessDeployer,
+  type ProcessDeployer,
+  type ProcessDeployerConfig,
+  type ProcessDeployerHost,
+  processDeployerConfig,
+  processDeployerManifest,
+} from "./process-deployer.ts";
 export { createProcessRunner } from "./process-runner.ts";
 export { dataBuiltins } from "./steps/registry.ts";

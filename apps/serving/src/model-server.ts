@@ -5,7 +5,15 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { EspalierError, scoresOf, servingHeaders, toEspalierError } from "@espalier/core";
+import {
+  type CaptureLine,
+  EspalierError,
+  type ModelSignature,
+  scoreOutput,
+  scoresOf,
+  servingHeaders,
+  toEspalierError,
+} from "@espalier/core";
 import { type CaptureWriter, createCaptureWriter } from "./capture/capture-writer.ts";
 import { parseJson, readBody } from "./http/body.ts";
 import { reply } from "./http/reply.ts";
@@ -208,12 +216,18 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     outputs: readonly ModelOutput[],
   ): void {
     const width = signature.inputs.length;
-    const inputs = signature.inputs.map((_, column) =>
-      Array.from({ length: rows }, (_, row) => values[row * width + column]),
-    );
     const servedAt = Date.now();
-    const score = scoresOf(signature, outputs, rows);
-    capture.add({ id, rows, eventTime: eventTime ?? servedAt, servedAt, inputs, score });
+    const line: CaptureLine = {
+      id,
+      rows,
+      eventTime: eventTime ?? servedAt,
+      servedAt,
+      score: scoresOf(signature, outputs, rows),
+    };
+    for (let column = 0; column < width; column++) {
+      line[`c${column}`] = Array.from({ length: rows }, (_, row) => values[row * width + column]);
+    }
+    capture.add(line);
   }
 
   async function load(): Promise<void> {
@@ -233,6 +247,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
               model: name,
               version,
               inputs: model.signature.inputs.map(({ name: column, type }) => ({ name: column, type })),
+              scoreType: scoreType(model.signature),
             },
             maxSegmentBytes: 64 * 1024 * 1024,
             maxSegmentSeconds: options.capture.maxSegmentSeconds ?? 10,
@@ -257,6 +272,11 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
       await loaded?.model.release();
     },
   };
+}
+
+function scoreType(signature: ModelSignature): "number" | "string" {
+  const { name } = scoreOutput(signature);
+  return signature.outputs.find((output) => output.name === name)?.type === "string" ? "string" : "number";
 }
 
 /** V2 says `{error}`, MLflow `{error_code, message}`; both carry our code, place and hint. */

@@ -10,19 +10,22 @@ export const captureHeaderSchema = z.object({
   model: z.string(),
   version: z.string(),
   inputs: z.array(z.object({ name: z.string(), type: columnTypeSchema })),
+  scoreType: z.enum(["number", "string"]),
 });
 export type CaptureHeader = z.infer<typeof captureHeaderSchema>;
 
-/** One captured request of `rows` rows. Row i of a request with more than one row has the prediction id `<id>-<i>`. */
+/**
+ * One captured request of `rows` rows, its inputs as lists `c0`, `c1`, ... in the order of the header's inputs. Row i (from 0) of a request
+ * with more than one row has the prediction id `<id>-<i>`.
+ */
 export interface CaptureLine {
   id: string;
   rows: number;
   /** Milliseconds since the epoch: the business time that the caller gave, else `servedAt`. */
   eventTime: number;
   servedAt: number;
-  /** In the order of the header's inputs, one list a column. */
-  inputs: readonly (readonly unknown[])[];
   score: readonly (number | string | null)[];
+  [column: `c${number}`]: readonly unknown[];
 }
 
 /** Headers of requests and answers, lower case. */

@@ -7,29 +7,34 @@ export interface OutputValues {
 }
 
 /**
- * The score of each row by `signature.score`; without one, the last column of an output named like `prob*`, else the first column of the
- * last output, since binary classifiers put the positive class last and regressors have one output.
+ * Which output is the score: that of `signature.score`; without one, an output named like `prob*`, its last column, since binary
+ * classifiers put the positive class last; else the first column of the last output, which fits regressors.
  */
+export function scoreOutput(signature: Pick<ModelSignature, "score" | "outputs">): {
+  name: string;
+  column: number | "last";
+} {
+  const { score, outputs } = signature;
+  if (score !== undefined) return { name: score.output, column: score.index ?? 0 };
+  const probability = outputs.find(({ name }) => /^prob/i.test(name));
+  if (probability !== undefined) return { name: probability.name, column: "last" };
+  return { name: outputs.at(-1)?.name ?? "", column: 0 };
+}
+
+/** The score of each row; null where the model gave none, NaN or an infinity. */
 export function scoresOf(
-  signature: Pick<ModelSignature, "score">,
+  signature: Pick<ModelSignature, "score" | "outputs">,
   outputs: readonly OutputValues[],
   rows: number,
 ): (number | string | null)[] {
-  const named = outputs.find((output) => output.name === signature.score?.output);
-  const probability = outputs.find((output) => /^prob/i.test(output.name));
-  const output = named ?? probability ?? outputs.at(-1);
-  if (output === undefined || rows === 0) return [];
-  const width = Math.max(1, Math.floor(output.data.length / rows));
-  const index = named !== undefined ? (signature.score?.index ?? 0) : probability !== undefined ? width - 1 : 0;
-  const scores: (number | string | null)[] = [];
-  for (let row = 0; row < rows; row++) {
-    const value = output.data[row * width + index];
-    if (value === undefined) scores.push(null);
-    else if (typeof value === "string") scores.push(value);
-    else {
-      const number = Number(value);
-      scores.push(Number.isFinite(number) ? number : null);
-    }
-  }
-  return scores;
+  const { name, column } = scoreOutput(signature);
+  const data = outputs.find((output) => output.name === name)?.data ?? [];
+  const width = Math.max(1, Math.floor(data.length / rows));
+  const index = column === "last" ? width - 1 : column;
+  return Array.from({ length: rows }, (_, row) => {
+    const value = data[row * width + index];
+    if (value === undefined || typeof value === "string") return value ?? null;
+    const number = Number(value);
+    return Number.isFinite(number) ? number : null;
+  });
 }
