@@ -1,4 +1,10 @@
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
+export {
+  cacheFolder,
+  createPythonEnvironments,
+  type PythonEnvironments,
+  platformName,
+} from "./environments/python-environments.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";
 export { findProject, loadProject, type ParsedProject, type Project, parseProject, projectFile } from "./project.ts";
@@ -11,6 +17,11 @@ export {
   type ToolChoice,
 } from "./project-schema.ts";
 export { implicitStack, type ResolvedStack, resolveStacks } from "./stacks.ts";
+export { attemptFolder } from "./staging/attempt-folder.ts";
+export { readMasked, secretBytes } from "./staging/mask.ts";
+export { prepareRun, type RunRequest, type RunSources } from "./staging/prepare-run.ts";
+export { createRemoteAttempts, type RemoteAttempts, type RemoteAttemptsOptions } from "./staging/remote-attempts.ts";
+export { createStaging, type HostStaging, type StagingOptions } from "./staging/staging.ts";
 export { loadTypescriptPipeline } from "./typescript-pipeline.ts";
 export { readYamlDocument, type YamlDocument } from "./yaml-document.ts";
 export { type ParsedPipeline, parseYamlPipeline } from "./yaml-pipeline.ts";

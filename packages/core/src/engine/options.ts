@@ -1,7 +1,7 @@
 import type { ArtifactRef } from "../artifact.ts";
 import type { BuiltinDeclaration } from "../builtin.ts";
 import type { Digest, Json } from "../canonical-json.ts";
-import type { ArtifactType, StepIr } from "../ir/pipeline.ts";
+import type { StepIr } from "../ir/pipeline.ts";
 import type { Staging } from "../ports/staging.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { CachedResult, EngineRecord, RunRow } from "../record/engine-record.ts";
@@ -76,7 +76,7 @@ export interface Clock {
 
 export interface EngineArtifacts {
   exists(ref: ArtifactRef): Promise<boolean>;
-  putBytes(bytes: Uint8Array, type: ArtifactType): Promise<ArtifactRef>;
+  putBytes(bytes: Uint8Array, type: "file" | "value"): Promise<ArtifactRef>;
 }
 
 export interface EngineOptions {

@@ -1,0 +1,103 @@
+import { open, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type ArtifactRef,
+  type Artifacts,
+  type ArtifactType,
+  type CollectedOutputs,
+  EspalierError,
+  type Json,
+  type WorkOrder,
+} from "@espalier/core";
+import { type AttemptFolder, sizeOf } from "./attempt-folder.ts";
+
+const valueBytes = 64 * 1024;
+
+/** Publishes what lies in the outputs folder, each by its declared type. */
+export async function collectOutputs(
+  artifacts: Artifacts,
+  order: WorkOrder,
+  folder: AttemptFolder,
+): Promise<CollectedOutputs> {
+  const outputs: Record<string, ArtifactRef> = {};
+  const values: Record<string, Json> = {};
+  for (const [name, { type, optional }] of Object.entries(order.outputs)) {
+    const path = join(folder.outputs, name);
+    const at = `steps.${order.step}.outputs.${name}`;
+    if ((await sizeOf(path)) === undefined) {
+      if (optional === true) continue;
+      throw await missingOutput(order, folder, name, at);
+    }
+    await checkType(path, name, type, at);
+    if (type === "value") values[name] = await readValue(path, name, at);
+    outputs[name] =
+      type === "tree" || type === "model" ? await artifacts.putTree(path, type) : await artifacts.putFile(path, type);
+  }
+  return { outputs, values };
+}
+
+async function missingOutput(
+  order: WorkOrder,
+  folder: AttemptFolder,
+  name: string,
+  at: string,
+): Promise<EspalierError> {
+  const left = await readdir(folder.outputs);
+  return new EspalierError("STEP_FAILED", `Step ${order.step} ended well but left no output ${name}`, {
+    at,
+    details: { outputs: left },
+    hint: `Write it to \${{ outputs.${name} }} (the path is $ESPALIER_OUTPUTS/${name}); the step left ${left.length === 0 ? "nothing" : left.join(", ")}.`,
+  });
+}
+
+async function checkType(path: string, name: string, type: ArtifactType, at: string): Promise<void> {
+  const isFolder = (await stat(path)).isDirectory();
+  if (isFolder !== (type === "tree" || type === "model")) {
+    throw new EspalierError("STEP_FAILED", `Output ${name} is a ${isFolder ? "folder" : "file"}, not a ${type}`, {
+      at,
+      hint: isFolder ? "Declare it as `tree`, or write one file." : "Declare it as `file`, or write a folder.",
+    });
+  }
+  if (type === "parquet") await checkParquet(path, name, at);
+  if (type === "model" && (await sizeOf(join(path, "signature.json"))) === undefined) {
+    throw new EspalierError("STEP_FAILED", `Output ${name} is no model: it has no signature.json`, {
+      at,
+      hint: "A model is a folder with its payload (such as model.onnx) and signature.json, which lists its input columns.",
+    });
+  }
+}
+
+/** Parquet begins and ends with a mark; a file cut in half lacks the second. */
+async function checkParquet(path: string, name: string, at: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const marks = Buffer.alloc(8);
+    if (size >= 12) {
+      await file.read(marks, 0, 4, 0);
+      await file.read(marks, 4, 4, size - 4);
+    }
+    if (marks.toString("latin1") === "PAR1PAR1") return;
+    throw new EspalierError("STEP_FAILED", `Output ${name} is not a whole Parquet file (${size} bytes)`, {
+      at,
+      hint: "Close the writer before the step ends, or declare the output as `file`.",
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+async function readValue(path: string, name: string, at: string): Promise<Json> {
+  const size = (await sizeOf(path)) ?? 0;
+  if (size > valueBytes) {
+    throw new EspalierError("TOO_LARGE", `Output ${name} has ${size} bytes; a value has at most ${valueBytes}`, {
+      at,
+      hint: "Declare it as `file`.",
+    });
+  }
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as Json;
+  } catch (cause) {
+    throw new EspalierError("STEP_FAILED", `Output ${name} is not valid JSON`, { cause, at });
+  }
+}

@@ -1,0 +1,173 @@
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Artifacts,
+  EspalierError,
+  type LocalWork,
+  type RemoteWork,
+  renderCommand,
+  type SecretStore,
+  type Staging,
+  stepVariables,
+  type WorkOrder,
+} from "@espalier/core";
+import { entryPoint } from "../entry-points.ts";
+import { type AttemptFolder, attemptFolder, isThere, makeFolder, readRange, sizeOf } from "./attempt-folder.ts";
+import { collectOutputs } from "./collect.ts";
+import { readEventFile } from "./events.ts";
+import { gatherBranches } from "./gather.ts";
+import { maskBytes, maskFile, secretBytes } from "./mask.ts";
+import { layOutUploads, writeOrder } from "./remote-attempts.ts";
+import { revealSecrets } from "./secrets.ts";
+import { inheritedVariables, portableVariables, withBinFolder } from "./variables.ts";
+
+export interface StagingOptions {
+  /** `<project>/.espalier` */
+  stateFolder: string;
+  artifacts: Artifacts;
+  secrets: SecretStore;
+  /** Folder with the programs of a locked Python environment; makes the environment when it is not there yet. */
+  pythonBin(environment: NonNullable<WorkOrder["environment"]>, order: WorkOrder): Promise<string>;
+  /** Further variables of a step, such as MLFLOW_TRACKING_URI and a token scoped to the run. */
+  variables?(order: WorkOrder): Promise<Readonly<Record<string, string>>>;
+  /** How a launcher elsewhere reaches this control plane for one attempt. Absent: steps can only run here. */
+  remote?(order: WorkOrder): Promise<RemoteWork>;
+  environment?: NodeJS.ProcessEnv;
+}
+
+const tailBytes = 64 * 1024;
+const keepFailedMilliseconds = 7 * 24 * 3600 * 1000;
+
+export interface HostStaging extends Staging {
+  /** Removes folders of attempts that ended badly more than seven days ago. */
+  cleanUp(isOpen: (attemptId: string) => boolean): Promise<void>;
+}
+
+export function createStaging(options: StagingOptions): HostStaging {
+  const { artifacts, stateFolder } = options;
+  const folderOf = (attemptId: string): AttemptFolder => attemptFolder(stateFolder, attemptId);
+
+  async function prepareLocal(order: WorkOrder): Promise<LocalWork> {
+    const folder = folderOf(order.attemptId);
+    const secrets = await revealSecrets(options.secrets, order);
+    const bin = order.environment ? await options.pythonBin(order.environment, order) : undefined;
+    const checkpoint = join(stateFolder, "checkpoints", order.checkpoint ?? "");
+    // What was submitted already reads its folder: laying it out again would pull it from under the step.
+    if (!(await isThere(join(folder.root, "identity")))) {
+      await makeFolder(folder);
+      if (order.checkpoint !== undefined) await mkdir(checkpoint, { recursive: true });
+      await Promise.all([
+        ...Object.entries(order.inputs).map(([name, ref]) => artifacts.materialise(ref, join(folder.inputs, name))),
+        laySource(artifacts, order, folder),
+        writeFile(folder.events, ""),
+        writeFile(folder.log, ""),
+      ]);
+    }
+    const variables = {
+      ...inheritedVariables(options.environment ?? process.env),
+      ...portableVariables(order),
+      ...(await options.variables?.(order)),
+      [stepVariables.inputs]: folder.inputs,
+      [stepVariables.outputs]: folder.outputs,
+      [stepVariables.events]: folder.events,
+      ...(order.checkpoint === undefined ? {} : { [stepVariables.checkpoint]: checkpoint }),
+      ...secrets,
+    };
+    return {
+      kind: "local",
+      command: commandOf(order),
+      workingDirectory: folder.source,
+      attemptDirectory: folder.root,
+      variables: withBinFolder(variables, bin),
+    };
+  }
+
+  async function prepareRemote(order: WorkOrder): Promise<RemoteWork> {
+    if (!options.remote) {
+      throw new EspalierError("UNREACHABLE", "A step elsewhere can not reach this control plane", {
+        at: "control_plane.url",
+        hint: "Set `control_plane.url` in espalier.yaml to an address that the step's machine can reach.",
+      });
+    }
+    if (!("run" in order.program)) {
+      throw new EspalierError("UNSUPPORTED", `The step ${order.step} is no \`run:\` step and runs only here`, {
+        at: `steps.${order.step}.compute`,
+        hint: "Leave `compute:` out of it.",
+      });
+    }
+    const folder = folderOf(order.attemptId);
+    if (!(await isThere(folder.root))) await makeFolder(folder);
+    await writeOrder(folder, order);
+    return options.remote(order);
+  }
+
+  return {
+    prepare: (order, sharesFiles) => (sharesFiles ? prepareLocal(order) : prepareRemote(order)),
+    async collect(order) {
+      const folder = folderOf(order.attemptId);
+      await layOutUploads(artifacts, folder);
+      return collectOutputs(artifacts, order, folder);
+    },
+    async gather(branches) {
+      await mkdir(join(stateFolder, "attempts"), { recursive: true });
+      return gatherBranches(artifacts, join(stateFolder, "attempts"), branches);
+    },
+    readEvents: (attemptId, offset) => readEventFile(folderOf(attemptId).events, offset),
+    async closeLog(order, tailLines) {
+      const folder = folderOf(order.attemptId);
+      const size = await sizeOf(folder.log);
+      if (size === undefined || size === 0) return { tail: "" };
+      const secrets = secretBytes(Object.values(await revealSecrets(options.secrets, order)));
+      const start = Math.max(0, size - tailBytes);
+      const end = tailLines === 0 ? "" : await readTail(folder.log, start, secrets);
+      const masked = join(folder.root, "log.masked");
+      if (secrets.length > 0) await maskFile(folder.log, masked, secrets);
+      const log = await artifacts.putFile(secrets.length > 0 ? masked : folder.log, "file");
+      return { log, tail: end.trimEnd().split("\n").slice(-tailLines).join("\n") };
+    },
+    async discard(order, succeeded) {
+      const folder = folderOf(order.attemptId);
+      // What failed keeps its log and outputs for a look; its inputs are copies and may be large.
+      await rm(succeeded ? folder.root : folder.inputs, { recursive: true, force: true });
+      if (succeeded && order.checkpoint !== undefined) {
+        await rm(join(stateFolder, "checkpoints", order.checkpoint), { recursive: true, force: true });
+      }
+    },
+    async cleanUp(isOpen) {
+      const attempts = join(stateFolder, "attempts");
+      if (!(await isThere(attempts))) return;
+      for (const name of await readdir(attempts)) {
+        const path = join(attempts, name);
+        if (isOpen(name) || Date.now() - (await stat(path)).mtimeMs < keepFailedMilliseconds) continue;
+        await rm(path, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+async function readTail(path: string, start: number, secrets: readonly Buffer[]): Promise<string> {
+  // From a little before the tail, so that a secret is seen whole where the tail begins inside it.
+  const before = Math.min(start, secrets[0]?.length ?? 0);
+  const bytes = maskBytes(Buffer.from(await readRange(path, start - before, before + tailBytes)), secrets);
+  return bytes.subarray(before).toString("utf8");
+}
+
+async function laySource(artifacts: Artifacts, order: WorkOrder, folder: AttemptFolder): Promise<void> {
+  if (order.source === undefined) await mkdir(folder.source);
+  else if (order.sourceName === undefined) await artifacts.materialise(order.source, folder.source);
+  else {
+    await mkdir(folder.source);
+    await artifacts.materialise(order.source, join(folder.source, order.sourceName));
+  }
+}
+
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+function commandOf(order: WorkOrder): string {
+  if ("run" in order.program) return renderCommand(order);
+  const [main, argument] =
+    "builtin" in order.program
+      ? [entryPoint("builtin-step"), order.program.builtin]
+      : [entryPoint("typescript-step"), order.program.typescript];
+  return `exec ${[process.execPath, main, argument].map(quote).join(" ")}`;
+}

@@ -1,0 +1,73 @@
+import { delimiter } from "node:path";
+import { stepVariables, type WorkOrder } from "@espalier/core";
+
+/**
+ * What a step inherits of the control plane's own environment: enough to find programs, certificates and devices. All else stays out, so
+ * that neither a credential of the control plane nor a setting of somebody's shell decides what a step does.
+ */
+const inherited = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "TZ",
+  "TMPDIR",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "REQUESTS_CA_BUNDLE",
+  "NODE_EXTRA_CA_CERTS",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "LD_LIBRARY_PATH",
+  "JAVA_HOME",
+  "CUDA_HOME",
+  "CUDA_VISIBLE_DEVICES",
+];
+
+/** Thread pools that would otherwise take every core of the machine. */
+const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"];
+
+export function inheritedVariables(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const names = inherited.concat(Object.keys(environment).filter((name) => name.startsWith("LC_")));
+  return Object.fromEntries(
+    names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  );
+}
+
+/** Variables that are the same wherever the step runs; those that hold paths are added by whoever lays out the folders. */
+export function portableVariables(order: WorkOrder): Record<string, string> {
+  const variables: Record<string, string> = {
+    [stepVariables.params]: JSON.stringify(order.params),
+    [stepVariables.runId]: order.runId,
+    [stepVariables.step]: order.step,
+    [stepVariables.attemptId]: order.attemptId,
+    [stepVariables.runDate]: order.logicalDate,
+    // Lines of a log should appear when they are printed, not when a buffer is full.
+    PYTHONUNBUFFERED: "1",
+  };
+  if (!("run" in order.program)) {
+    variables[stepVariables.with] = JSON.stringify(order.with);
+    variables[stepVariables.outputNames] = JSON.stringify(Object.keys(order.outputs));
+  }
+  if (order.resources.cpu !== undefined) {
+    const threads = String(Math.max(1, Math.floor(order.resources.cpu)));
+    for (const name of threadVariables) variables[name] = threads;
+  }
+  return variables;
+}
+
+export function withBinFolder(
+  variables: Record<string, string>,
+  binFolder: string | undefined,
+): Record<string, string> {
+  if (binFolder === undefined) return variables;
+  const path = variables.PATH === undefined ? binFolder : `${binFolder}${delimiter}${variables.PATH}`;
+  // Python leaves its own environment when it finds a foreign home.
+  return { ...variables, PATH: path, VIRTUAL_ENV: binFolder.replace(/[\\/][^\\/]+$/, "") };
+}
