@@ -39,7 +39,7 @@ export interface ProjectRecord {
   kind: "sqlite" | "postgres";
   engine: EngineRecord & Required<Pick<EngineRecord, "applyAll">>;
   runs: RunQueries;
-  metrics: RunMetricQueries;
+  runMetrics: RunMetricQueries;
   datasets: DatasetQueries;
   models: ModelQueries;
   aliases: AliasQueries;
@@ -78,7 +78,7 @@ export async function openRecord(
     kind: database.kind,
     engine: createEngineRecord(database, listeners.changed),
     runs,
-    metrics: createRunMetricQueries(database, runs),
+    runMetrics: createRunMetricQueries(database, runs),
     datasets: createDatasetQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),

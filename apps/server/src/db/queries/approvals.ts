@@ -13,7 +13,7 @@ export interface NewApproval {
   step: string;
   branch: number;
   /** What is asked, in one sentence. */
-  question: string;
+  message: string;
   /** What helps to decide. */
   details?: Json;
 }
@@ -27,16 +27,24 @@ export interface ApprovalRow extends NewApproval {
   comment?: string;
 }
 
+export interface ApprovalDecision {
+  decision: "approve" | "reject";
+  decidedBy: string;
+  comment?: string;
+}
+
 export interface ApprovalQueries {
   /** Idempotent on (run, step, branch): asking again gives the question that is there, decided or not. */
   request(approval: NewApproval): Promise<ApprovalRow>;
   /** Decides once. Errors: NOT_FOUND, CONFLICT (decided already, otherwise; the same decision again is fine). */
-  decide(id: string, decision: { approved: boolean; by: string; comment?: string }): Promise<ApprovalRow>;
+  decide(id: string, decision: ApprovalDecision): Promise<ApprovalRow>;
   /** Questions of a run that ended without an answer. */
   cancelOfRun(runId: string): Promise<void>;
   get(id: string): Promise<ApprovalRow | undefined>;
   /** Of a run's step. */
   ofStep(runId: string, step: string, branch?: number): Promise<ApprovalRow | undefined>;
+  /** The undecided question of a step, the first branch's first. */
+  waiting(runId: string, step: string): Promise<ApprovalRow | undefined>;
   /** Newest first. */
   list(
     filter: { state?: ApprovalState | undefined; runId?: string | undefined },
@@ -80,7 +88,7 @@ export function createApprovalQueries(database: RecordDatabase): ApprovalQueries
           step: approval.step,
           branch: approval.branch,
           state: "waiting",
-          question: approval.question,
+          question: approval.message,
           details: JSON.stringify(approval.details ?? {}),
           requested_at: database.now,
         })
@@ -88,11 +96,11 @@ export function createApprovalQueries(database: RecordDatabase): ApprovalQueries
         .execute();
       return (await ofStep(approval.runId, approval.step, approval.branch)) as ApprovalRow;
     },
-    decide: async (id, { approved, by, comment }) => {
-      const state: ApprovalState = approved ? "approved" : "rejected";
+    decide: async (id, { decision, decidedBy, comment }) => {
+      const state: ApprovalState = decision === "approve" ? "approved" : "rejected";
       const row = await kysely
         .updateTable("approvals")
-        .set({ state, decided_by: by, decided_at: database.now, comment: comment ?? null })
+        .set({ state, decided_by: decidedBy, decided_at: database.now, comment: comment ?? null })
         .where("project_id", "=", projectId)
         .where("approval_id", "=", id)
         .where("state", "=", "waiting")
@@ -118,6 +126,19 @@ export function createApprovalQueries(database: RecordDatabase): ApprovalQueries
     },
     get,
     ofStep,
+    waiting: async (runId, step) => {
+      const row = await kysely
+        .selectFrom("approvals")
+        .selectAll()
+        .where("project_id", "=", projectId)
+        .where("run_id", "=", runId)
+        .where("step", "=", step)
+        .where("state", "=", "waiting")
+        .orderBy("branch")
+        .limit(1)
+        .executeTakeFirst();
+      return row === undefined ? undefined : toRow(row);
+    },
     list: async (filter, request) => {
       const keys = keyset(request, "descending", { requested_at: "integer", approval_id: "text" });
       let query = kysely
@@ -142,7 +163,7 @@ function toRow(row: Selectable<ApprovalsTable>): ApprovalRow {
     step: row.step,
     branch: row.branch,
     state: row.state as ApprovalState,
-    question: row.question,
+    message: row.question,
     details: fromJson(row.details),
     requestedAt: row.requested_at,
     ...present("decidedAt", row.decided_at),

@@ -17,7 +17,7 @@ export interface AuditEntry {
 
 export interface AuditRow extends AuditEntry {
   /** From 1, without gaps. */
-  number: number;
+  id: number;
   at: number;
   details: Readonly<Record<string, Json>>;
 }
@@ -62,7 +62,7 @@ export function createAuditQueries(database: RecordDatabase): AuditQueries {
         await query.execute(),
         (row) => [row.number],
         (row) => ({
-          number: row.number,
+          id: row.number,
           at: row.at,
           actor: row.actor,
           action: row.action,

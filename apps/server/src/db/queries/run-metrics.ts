@@ -1,4 +1,4 @@
-import { EspalierError, type ParameterValue } from "@espalier/core";
+import { type Digest, EspalierError, type ParameterValue } from "@espalier/core";
 import type { RecordDatabase } from "../database.ts";
 import { keyset, type Page, type PageRequest } from "../page.ts";
 import { logMetrics, type MetricPoint, metricValue } from "./metrics.ts";
@@ -18,7 +18,7 @@ export interface ComparedRuns {
   params: { name: string; values: (ParameterValue | null)[]; differs: boolean }[];
   /** The latest value of each key of each step (its own attempts', or the attempt's that a cached step came from). */
   metrics: { step: string; key: string; values: (number | null)[]; differs: boolean }[];
-  outputs: { step: string; output: string; digests: (string | null)[]; differs: boolean }[];
+  outputs: { step: string; output: string; digests: (Digest | null)[]; differs: boolean }[];
 }
 
 export interface RunMetricQueries {
@@ -183,7 +183,7 @@ interface Side {
   run: RunSummary;
   params: Map<string, ParameterValue>;
   metrics: Map<string, number>;
-  outputs: Map<string, string>;
+  outputs: Map<string, Digest>;
 }
 
 function align<Value>(sides: readonly Map<string, Value>[]): [string, (Value | null)[]][] {
