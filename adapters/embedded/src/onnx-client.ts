@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EspalierError, type ModelSignature, modelSignatureSchema } from "@espalier/core";
+import { EspalierError, type ModelSignature, modelSignatureSchema, scoreOutput } from "@espalier/core";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
@@ -33,13 +33,13 @@ export async function openOnnxModel(folder: string, name: string): Promise<OnnxM
       at: signature.payload,
     });
   });
-  const output = scoreOutput(signature, session, name);
+  const output = requireScoreOutput(signature, session, name);
   return {
     signature,
     score: async (columns, rows) => {
       const feeds = makeFeeds(runtime.Tensor, session, signature, columns, rows);
       const result = await session.run(feeds, [output.name]);
-      return readScores(result[output.name], output.index, rows, name);
+      return readScores(result[output.name], output.column, rows, name);
     },
     close: () => session.release(),
   };
@@ -90,20 +90,18 @@ async function payloadFile(folder: string, signature: ModelSignature, name: stri
   });
 }
 
-function scoreOutput(
+/** The same choice of output as a model server makes, so that what is judged is what is served. */
+function requireScoreOutput(
   signature: ModelSignature,
   session: InferenceSession,
   name: string,
-): { name: string; index: number | undefined } {
-  const wanted = signature.score?.output ?? signature.outputs.at(-1)?.name ?? "";
-  if (session.outputNames.includes(wanted)) return { name: wanted, index: signature.score?.index };
+): ReturnType<typeof scoreOutput> {
+  const wanted = scoreOutput(signature);
+  if (session.outputNames.includes(wanted.name)) return wanted;
   throw new EspalierError(
     "SIGNATURE_MISMATCH",
-    `The signature of \`${name}\` names the output \`${wanted}\`, which the graph does not have`,
-    {
-      at: `${name}/signature.json`,
-      hint: `The graph's outputs are: ${session.outputNames.join(", ")}.`,
-    },
+    `The signature of \`${name}\` names the output \`${wanted.name}\`, which the graph does not have`,
+    { at: `${name}/signature.json`, hint: `The graph's outputs are: ${session.outputNames.join(", ")}.` },
   );
 }
 
@@ -207,10 +205,10 @@ function wholeNumber(value: unknown, column: string): number {
   );
 }
 
-function readScores(output: unknown, index: number | undefined, rows: number, name: string): Float64Array {
+function readScores(output: unknown, wanted: number | "last", rows: number, name: string): Float64Array {
   const { data } = output as { data: ArrayLike<number | bigint> };
   const width = data.length / rows;
-  const column = index ?? width - 1;
+  const column = wanted === "last" ? width - 1 : wanted;
   if (!Number.isInteger(width) || column >= width) {
     throw new EspalierError(
       "SIGNATURE_MISMATCH",

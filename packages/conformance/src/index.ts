@@ -1,4 +1,5 @@
 export { type ArtifactStoreSubject, artifactStoreConformance } from "./artifact-store.ts";
+export { type DataValidatorSubject, dataValidatorConformance } from "./data-validator.ts";
 export { type DeployerSubject, deployerConformance } from "./deployer.ts";
 export { type ImageRegistrySubject, imageRegistryConformance } from "./image-registry.ts";
 export { type MetricsSinkSubject, metricsSinkConformance } from "./metrics-sink.ts";

@@ -22,7 +22,10 @@ import { readYaml } from "./yaml-input.ts";
 
 const sliceValues = 500;
 
-/** The verdict is written and told before a refusal fails the step, so that it reaches the record either way. */
+/**
+ * A refusal leaves the verdict and no model, and exits 0: outputs of a failed process are not taken in, and the verdict must reach the
+ * record. The engine then fails the step as GATE_REFUSED.
+ */
 export async function runGate(context: DataStepContext): Promise<void> {
   const { candidate = "", champion, data, metrics, policy: policyPath = "" } = context.inputs;
   const policyDocument = await readYaml(policyPath, "policy");
@@ -41,24 +44,14 @@ export async function runGate(context: DataStepContext): Promise<void> {
     verdict.reference = { digest: await artifactDigest(champion), ...verdict.reference };
   }
   await publish(context, verdict);
-  if (!verdict.allowed) {
-    throw new EspalierError(
-      "GATE_REFUSED",
-      `The gate ${verdict.outcome === "refused" ? "refused the candidate" : "could not decide"}: ${verdict.reasons.join(" ")}`,
-      {
-        at: "inputs.candidate",
-        hint: "The output `verdict` holds every figure; a candidate that should pass needs better data, a better model or another policy.",
-        details: { outcome: verdict.outcome },
-      },
-    );
-  }
+  if (!verdict.allowed) return;
   if (context.outputs.model !== undefined) await cp(candidate, context.outputs.model, { recursive: true });
 }
 
 async function publish(context: DataStepContext, verdict: GateVerdict): Promise<void> {
   await writeValue(context.outputs.verdict, fitting(thinner(verdict)));
   context.emit({ type: "tag", key: "gate.outcome", value: verdict.outcome });
-  context.emit({ type: "tag", key: "gate.verdict", value: JSON.stringify({ ...verdict, slices: [] }).slice(0, 8000) });
+  context.emit({ type: "tag", key: "gate.reason", value: verdict.reasons.join(" ").slice(0, 8000) });
   for (const [name, value] of Object.entries(verdict.candidate.metrics)) {
     context.emit({ type: "metric", key: `candidate.${name}`, value });
   }

@@ -3,6 +3,9 @@ import { createDuckdbDataValidator } from "../duckdb-data-validator.ts";
 import { fitting, writeValue } from "./value-output.ts";
 import { readYaml } from "./yaml-input.ts";
 
+/** Failing rows of each fatal rule that the log shows. */
+const loggedSamples = 5;
+
 export async function runValidate(context: DataStepContext): Promise<void> {
   const { data, rules, ...tables } = context.inputs;
   const report = await createDuckdbDataValidator().validate({
@@ -22,7 +25,15 @@ export async function runValidate(context: DataStepContext): Promise<void> {
     context.emit({ type: "note", text: `${result.severity}: ${sentence(result)}` });
     process.stdout.write(`${result.severity}: ${sentence(result)}\n`);
   }
-  if (!report.passed) throw failure(report);
+  if (report.passed) return;
+  // Outputs of a failed step are not taken in, so its log is where the rows are seen.
+  for (const result of report.results) {
+    if (result.passed || result.severity === "warn") continue;
+    for (const sample of result.samples.slice(0, loggedSamples)) {
+      process.stderr.write(`${result.rule}: row ${sample.row} ${JSON.stringify(sample.values)}\n`);
+    }
+  }
+  throw failure(report);
 }
 
 function failure(report: ValidationReport): EspalierError {
@@ -32,7 +43,7 @@ function failure(report: ValidationReport): EspalierError {
     `The data breaks ${fatal.length === 1 ? "a rule" : `${fatal.length} rules`}: ${fatal.map(sentence).join("; ")}`,
     {
       at: "inputs.data",
-      hint: "The report output holds sample rows. Use `severity: quarantine` for rows that can be set aside, or a `tolerance`.",
+      hint: "Failing rows are listed above. Use `severity: quarantine` for rows that can be set aside, or a `tolerance`.",
     },
   );
 }

@@ -166,8 +166,8 @@ function decide(input: GateInput, interval: Interval, blocks: number): Omit<Comp
   const shown = `${policy.metric} differs from ${opponent} by ${format(interval.value)} in the candidate's favour, interval ${format(interval.lower)} to ${format(interval.upper)} at ${policy.confidence * 100} %`;
   if (interval.lower > needed)
     return { refusals: [], doubts: [], grounds: [`${shown}; the lower end is above ${format(needed)}.`] };
-  if (interval.upper <= needed) {
-    return { refusals: [`${shown}; even the upper end is not above ${format(needed)}.`], doubts: [], grounds: [] };
+  if (interval.upper < needed) {
+    return { refusals: [`${shown}; even the upper end is below ${format(needed)}.`], doubts: [], grounds: [] };
   }
   return { refusals: [], doubts: [`${shown}; ${format(needed)} lies within, so the rows do not decide.`], grounds: [] };
 }
