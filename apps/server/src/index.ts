@@ -1,1 +1,1 @@
-export {};
+export { openRecord, type ProjectRecord } from "./db/record.ts";
