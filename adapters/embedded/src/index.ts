@@ -5,6 +5,8 @@ export {
   compactCapture,
   compactedDirectory,
 } from "./capture-compaction.ts";
+export { createCronScheduler, cronSchedulerConfigSchema, cronSchedulerManifest } from "./cron-scheduler.ts";
+export { duesBetween, nextDue } from "./cron-times.ts";
 export {
   createDuckdbDataValidator,
   duckdbDataValidatorConfig,

@@ -11,5 +11,6 @@ export {
   treeModel,
   writeModelFolder,
 } from "./onnx-model.ts";
+export { type SchedulerSubject, schedulerConformance } from "./scheduler.ts";
 export { type SecretStoreSubject, secretStoreConformance } from "./secret-store.ts";
 export { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";

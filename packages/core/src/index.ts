@@ -204,4 +204,5 @@ export {
 } from "./record/states.ts";
 export { keysAt, type Salvaged, salvage } from "./schema-faults.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
+export { defineTool, type OpenableComponent, type Ports, type Tool, type ToolHost } from "./tool.ts";
 export { ulid } from "./ulid.ts";

@@ -1,3 +1,5 @@
+export { createLocalFiles, dataBuiltins, duesBetween, nextDue } from "@espalier/embedded";
+export { type Catalog, catalog, embeddedDefaults } from "./catalog.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
 export {
   cacheFolder,
@@ -5,7 +7,9 @@ export {
   type PythonEnvironments,
   platformName,
 } from "./environments/python-environments.ts";
+export { findTool } from "./find-tool.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
+export { checkStack, type OpenStack, openStack, type StackContext } from "./open-stack.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";
 export { findProject, loadProject, type ParsedProject, type Project, parseProject, projectFile } from "./project.ts";
 export {

@@ -109,7 +109,7 @@ test("pointers into the IR lead to line and column, also where a name differs", 
   expect(parsed.locate("/steps/train/timeoutSeconds")).toBe("pipelines/flights.yaml:29:5");
   expect(parsed.locate("/steps/train/retry/delaySeconds")).toBe("pipelines/flights.yaml:28:49");
   expect(parsed.locate("/steps/train/secrets")).toBe("pipelines/flights.yaml:20:3");
-  expect(parsed.locate("/schedule/catchUp")).toBe("pipelines/flights.yaml:4:59");
+  expect(parsed.locate("/schedule/catchUp")).toBe("pipelines/flights.yaml:4:57");
 });
 
 test("every fault of shape is told at once, with its place", () => {

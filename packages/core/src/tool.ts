@@ -1,0 +1,61 @@
+import type { z } from "zod";
+import type { ComponentName, ToolManifest } from "./manifest.ts";
+import type { ArtifactStore } from "./ports/artifact-store.ts";
+import type { DataValidator } from "./ports/data-validator.ts";
+import type { Deployer } from "./ports/deployer.ts";
+import type { ImageRegistry } from "./ports/image-registry.ts";
+import type { MetricsSink } from "./ports/metrics-sink.ts";
+import type { Scheduler } from "./ports/scheduler.ts";
+import type { SecretStore } from "./ports/secret-store.ts";
+import type { StepRunner } from "./ports/step-runner.ts";
+
+/** The port behind each component that a stack opens. */
+export interface Ports {
+  artifacts: ArtifactStore;
+  validator: DataValidator;
+  compute: StepRunner;
+  packages: ImageRegistry;
+  deploy: Deployer;
+  metrics: MetricsSink;
+  scheduler: Scheduler;
+  secrets: SecretStore;
+}
+export type OpenableComponent = keyof Ports & ComponentName;
+
+/** What a tool may use of the process that opens it. */
+export interface ToolHost {
+  project: string;
+  projectDirectory: string;
+  /** `.espalier` of the project. */
+  stateDirectory: string;
+  /** Program of the embedded model server and router. */
+  servingEntry: string;
+  /** Runs when the stack closes, in reverse order. */
+  onClose(close: () => void | Promise<void>): void;
+  /** Faults of work that nobody waits for. */
+  onError?(error: unknown, doing: string): void;
+}
+
+/**
+ * One tool of one component: data that tells about it, the schema of its `with:`, and how it is made. Making it reaches no network
+ * and imports no SDK: that is for the first call. A package of your own exports `tools: Tool[]` and is chosen by `uses: npm:<package>`.
+ */
+export interface Tool<Component extends OpenableComponent = OpenableComponent, Config = never> {
+  manifest: ToolManifest & { component: Component };
+  config: z.ZodType<Config>;
+  // A method, so that tools of any settings fit into one catalog.
+  create(config: Config, host: ToolHost): Ports[Component];
+}
+
+/** Infers the settings from the schema, and checks that the port fits the component. */
+export function defineTool<Component extends OpenableComponent, Config>(
+  component: Component,
+  tool: {
+    manifest: ToolManifest;
+    config: z.ZodType<Config>;
+    create(config: Config, host: ToolHost): Ports[Component];
+  },
+): Tool<Component> {
+  // The settings' type has done its work: whoever opens the tool parses them by `config` first.
+  return { ...tool, manifest: { ...tool.manifest, component } } as unknown as Tool<Component>;
+}

@@ -1,0 +1,139 @@
+import { join } from "node:path";
+import { defineTool, type OpenableComponent, type Tool, type ToolManifest } from "@espalier/core";
+import { z } from "zod";
+
+/** A tool is loaded when it is looked at; its SDK only when it is used. */
+type LazyTool<Component extends OpenableComponent> = () => Promise<Tool<Component, never>>;
+
+export type Catalog = { readonly [Component in OpenableComponent]: Readonly<Record<string, LazyTool<Component>>> };
+
+const embedded = () => import("@espalier/embedded");
+
+const noSettings = z.strictObject({});
+
+const processManifest: ToolManifest = {
+  tool: "process",
+  provider: "embedded",
+  component: "compute",
+  milestone: 5,
+  summary: "Steps as processes of this machine, each in a folder of its own, which outlive the control plane",
+  capabilities: ["shares-files"],
+  skills: [],
+  cost: { money: "none", operations: "none" },
+  verified: { label: "real", against: "Linux", live: "not applicable" },
+};
+
+/** The one list of the tools that come with Espalier: component, then tool. */
+export const catalog: Catalog = {
+  artifacts: {
+    filesystem: async () => {
+      const { createFilesystemArtifactStore, filesystemConfigSchema, filesystemManifest } = await embedded();
+      return defineTool("artifacts", {
+        manifest: filesystemManifest,
+        config: filesystemConfigSchema.partial({ path: true }),
+        create: ({ path, ...rest }, host) =>
+          createFilesystemArtifactStore({ ...rest, path: path ?? join(host.stateDirectory, "store") }),
+      });
+    },
+  },
+  validator: {
+    duckdb: async () => {
+      const { createDuckdbDataValidator, duckdbDataValidatorConfig, duckdbDataValidatorManifest } = await embedded();
+      return defineTool("validator", {
+        manifest: duckdbDataValidatorManifest,
+        config: duckdbDataValidatorConfig,
+        create: createDuckdbDataValidator,
+      });
+    },
+  },
+  compute: {
+    process: async () => {
+      const { createProcessRunner } = await embedded();
+      return defineTool("compute", {
+        manifest: processManifest,
+        config: noSettings,
+        create: () => createProcessRunner(),
+      });
+    },
+  },
+  packages: {
+    "oci-layout": async () => {
+      const { createOciLayoutImageRegistry, ociLayoutConfigSchema, ociLayoutManifest } = await embedded();
+      return defineTool("packages", {
+        manifest: ociLayoutManifest,
+        config: ociLayoutConfigSchema.partial({ path: true }),
+        create: ({ path }, host) =>
+          createOciLayoutImageRegistry({ path: path ?? join(host.stateDirectory, "packages") }),
+      });
+    },
+  },
+  deploy: {
+    process: async () => {
+      const { createProcessDeployer, processDeployerConfig, processDeployerManifest } = await embedded();
+      return defineTool("deploy", {
+        manifest: processDeployerManifest,
+        config: processDeployerConfig,
+        create: (config, host) => {
+          const directory = join(host.stateDirectory, "endpoints");
+          const deployer = createProcessDeployer({ directory, servingEntry: host.servingEntry }, config);
+          host.onClose(() => deployer.close());
+          return deployer;
+        },
+      });
+    },
+  },
+  metrics: {
+    local: async () => {
+      const { createLocalMetricsSink, localMetricsConfigSchema, localMetricsManifest } = await embedded();
+      return defineTool("metrics", {
+        manifest: localMetricsManifest,
+        config: localMetricsConfigSchema.partial({ path: true }),
+        create: ({ path, ...rest }, host) =>
+          createLocalMetricsSink({ ...rest, path: path ?? join(host.stateDirectory, "metrics") }),
+      });
+    },
+  },
+  scheduler: {
+    cron: async () => {
+      const { createCronScheduler, cronSchedulerConfigSchema, cronSchedulerManifest } = await embedded();
+      return defineTool("scheduler", {
+        manifest: cronSchedulerManifest,
+        config: cronSchedulerConfigSchema,
+        create: (_, host) => createCronScheduler((error, id) => host.onError?.(error, `firing the schedule ${id}`)),
+      });
+    },
+  },
+  secrets: {
+    file: async () => {
+      const { createEnvironmentSecretStore, createFileSecretStore, fileSecretsConfigSchema, fileSecretsManifest } =
+        await embedded();
+      return defineTool("secrets", {
+        manifest: fileSecretsManifest,
+        config: fileSecretsConfigSchema.partial({ path: true }),
+        create: ({ path }, host) =>
+          createFileSecretStore({ path: path ?? join(host.stateDirectory, "secrets") }, createEnvironmentSecretStore()),
+      });
+    },
+    environment: async () => {
+      const { createEnvironmentSecretStore, environmentSecretsConfigSchema, environmentSecretsManifest } =
+        await embedded();
+      return defineTool("secrets", {
+        manifest: environmentSecretsManifest,
+        config: environmentSecretsConfigSchema,
+        create: () => createEnvironmentSecretStore(),
+      });
+    },
+  },
+};
+
+/** What a stack uses where it says nothing. */
+export const embeddedDefaults: Readonly<Record<OpenableComponent, string>> = {
+  artifacts: "filesystem",
+  validator: "duckdb",
+  compute: "process",
+  packages: "oci-layout",
+  deploy: "process",
+  metrics: "local",
+  scheduler: "cron",
+  secrets: "file",
+};
