@@ -1,1 +1,2 @@
-export {};
+export { createS3ArtifactStore } from "./s3-artifact-store.ts";
+export { type S3Config, s3ConfigSchema, s3Manifest } from "./s3-config.ts";

@@ -33,6 +33,9 @@ export interface ArtifactStore {
   delete(key: string, context?: CallContext): Promise<void>;
   /** Keys in UTF-8 order, at most 1,000 a page; `next` goes back in as `cursor`. */
   list(prefix: string, cursor?: string, context?: CallContext): Promise<{ keys: string[]; next?: string }>;
-  /** Absent: the control plane signs URLs of its own. `checksum` is the hexadecimal SHA-256 that a PUT must carry. */
+  /**
+   * Absent: the control plane signs URLs of its own. `checksum` is the hexadecimal SHA-256 of the only body that a PUT may have; the
+   * uploader sends it, in base64, as the header `x-amz-checksum-sha256`.
+   */
   presign?(key: string, method: "GET" | "PUT", options: { expiresSeconds: number; checksum?: string }): Promise<string>;
 }

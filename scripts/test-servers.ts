@@ -1,0 +1,67 @@
+import { spawnSync } from "node:child_process";
+import { join, resolve } from "node:path";
+import { startVersitygw } from "./servers/versitygw.ts";
+
+/**
+ * `npm run test:servers -- <name>...`: starts real servers and runs the conformance suites of the tools that speak to them.
+ * Without names: all. The last line is the sum; a server that can not be had here counts as skipped, with its reason.
+ */
+interface Suite {
+  tests: string[];
+  start(): Promise<{ variables: Record<string, string>; stop(): Promise<void> } | { skipped: string }>;
+}
+
+const suites: Readonly<Record<string, Suite>> = {
+  s3: {
+    tests: ["adapters/open-source/src/s3-artifact-store.test.ts"],
+    async start() {
+      const server = await startVersitygw();
+      if ("skipped" in server) return server;
+      const variables = {
+        ESPALIER_TEST_S3_ENDPOINT: server.endpoint,
+        ESPALIER_TEST_S3_BUCKET: server.bucket,
+        ESPALIER_TEST_S3_PID: String(server.pid),
+        AWS_ACCESS_KEY_ID: server.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+      };
+      return { variables, stop: server.stop };
+    },
+  },
+};
+
+const root = resolve(import.meta.dirname, "..");
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in suites));
+if (unknown.length > 0) {
+  console.error(`There is no server ${unknown.join(", ")}; there are: ${Object.keys(suites).join(", ")}`);
+  process.exit(2);
+}
+
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const [name, suite] of Object.entries(suites)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  const server = await suite.start();
+  if ("skipped" in server) {
+    console.log(`skipped: ${name}: ${server.skipped}`);
+    sum.skipped += 1;
+    continue;
+  }
+  try {
+    const run = spawnSync(process.execPath, [join(root, "scripts/test.ts"), ...suite.tests], {
+      cwd: root,
+      env: { ...process.env, ...server.variables },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    process.stdout.write(run.stdout);
+    const last = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(run.stdout);
+    sum.passed += Number(last?.[1] ?? 0);
+    sum.failed += last ? Number(last[2]) : 1;
+    sum.skipped += Number(last?.[3] ?? 0);
+    if (run.status !== 0 && last?.[2] === "0") sum.failed += 1;
+  } finally {
+    await server.stop();
+  }
+}
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+process.exit(sum.failed === 0 ? 0 : 1);
