@@ -3,7 +3,8 @@ import { kolmogorovTail, type TestResult } from "./tests.ts";
 
 /**
  * Wasserstein distance in standard deviations of the reference, from histograms with common edges: values are taken as spread evenly
- * within a bin, and the open bins end at the smallest and largest value seen. undefined without numbers.
+ * within a bin, and the open bins end at the smallest and largest value seen. The distance is never below the difference of the means,
+ * which is known exactly and is the better figure when values have left the reference's range. undefined without numbers.
  */
 export function histogramWasserstein(reference: ColumnProfile, current: ColumnProfile): number | undefined {
   const { histogram: r, moments: a } = reference;
@@ -20,7 +21,7 @@ export function histogramWasserstein(reference: ColumnProfile, current: ColumnPr
     const width = (points[i] ?? 0) - (points[i - 1] ?? 0);
     area += width * meanAbsolute((left[i - 1] ?? 0) - (right[i - 1] ?? 0), (left[i] ?? 0) - (right[i] ?? 0));
   }
-  return area / Math.max(Math.sqrt(a.squares / a.count), 0.001);
+  return Math.max(area, Math.abs(a.mean - b.mean)) / Math.max(Math.sqrt(a.squares / a.count), 0.001);
 }
 
 /** Kolmogorov-Smirnov statistic at the edges: a lower bound of the exact one, with its asymptotic p-value. */
