@@ -82,6 +82,7 @@ function normalizeSchedule(schedule: ScheduleIr): ScheduleIr {
     timezone: schedule.timezone === "UTC" ? undefined : schedule.timezone,
     catchUp: schedule.catchUp === true ? true : undefined,
     overlap: schedule.overlap === "skip" ? undefined : schedule.overlap,
+    params: filled(schedule.params),
   });
 }
 

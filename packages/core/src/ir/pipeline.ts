@@ -115,6 +115,9 @@ export const stepSchema = z.strictObject({
 });
 export type StepIr = z.infer<typeof stepSchema>;
 
+export const parameterSchema = z.union([z.string(), z.number(), z.boolean()]);
+export type ParameterValue = z.infer<typeof parameterSchema>;
+
 export const scheduleSchema = z.strictObject({
   cron: z.string(),
   /** IANA name; UTC when left out. */
@@ -122,11 +125,10 @@ export const scheduleSchema = z.strictObject({
   catchUp: z.boolean().optional(),
   /** skip: a due run is not started while one is active; queue: it waits; allow: both run. Left out: skip. */
   overlap: z.enum(["skip", "queue", "allow"]).optional(),
+  /** Parameters of the runs it starts; in a text, `${{ run.date }}` becomes the logical date as YYYY-MM-DD. */
+  params: z.record(identifierSchema, parameterSchema).optional(),
 });
 export type ScheduleIr = z.infer<typeof scheduleSchema>;
-
-export const parameterSchema = z.union([z.string(), z.number(), z.boolean()]);
-export type ParameterValue = z.infer<typeof parameterSchema>;
 
 export const notifySchema = z.strictObject({
   /** Where a failure notice is POSTed: a URL, or the name of a secret that holds one. */
