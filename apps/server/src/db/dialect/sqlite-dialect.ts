@@ -98,8 +98,9 @@ interface Prepared {
   returnsRows: boolean;
 }
 
-/** Statements of varying length (bulk inserts) would fill the memory if all were kept. */
 const preparedLimit = 500;
+/** Bulk inserts, each of its own length: preparing them is little beside running them, and they would drive out the others. */
+const longestPrepared = 8192;
 
 class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
@@ -165,6 +166,7 @@ class NodeSqliteConnection implements DatabaseConnection {
     const statement = this.#database.prepare(text);
     statement.setReadBigInts(true);
     const prepared = { statement, returnsRows: statement.columns().length > 0 };
+    if (text.length > longestPrepared) return prepared;
     if (this.#prepared.size >= preparedLimit) {
       const oldest = this.#prepared.keys().next().value;
       if (oldest !== undefined) this.#prepared.delete(oldest);

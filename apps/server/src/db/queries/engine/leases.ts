@@ -26,7 +26,7 @@ export async function claimRuns(database: RecordDatabase, owner: string, leaseSe
       .set({
         lease_owner: owner,
         lease_epoch: sql<number>`lease_epoch + 1`,
-        lease_until: sql<number>`${database.now} + ${leaseSeconds * 1000}`,
+        lease_until: sql<number>`${database.now} + ${Math.round(leaseSeconds * 1000)}`,
         last_event: sql<number>`last_event + 1`,
       })
       .where("project_id", "=", database.projectId)
@@ -53,7 +53,7 @@ export async function renewLease(
 ): Promise<boolean> {
   const renewed = await database.kysely
     .updateTable("pipeline_runs")
-    .set({ lease_until: sql<number>`${database.now} + ${leaseSeconds * 1000}` })
+    .set({ lease_until: sql<number>`${database.now} + ${Math.round(leaseSeconds * 1000)}` })
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", runId)
     .where("lease_epoch", "=", epoch)
