@@ -2,15 +2,15 @@ import type { ArtifactType } from "./ir/pipeline.ts";
 
 /** Outputs of the built-in steps by name, so that the compiler knows `validate.outputs.data`; tested against the declarations. */
 export const builtinOutputs = {
-  dataset: { dataset: "parquet" },
+  dataset: { dataset: "parquet", version: "value" },
   validate: { data: "parquet", quarantine: "parquet", report: "value" },
   sql: {},
   evaluate: { report: "value", predictions: "parquet" },
   gate: { model: "model", verdict: "value" },
   register: { version: "value" },
-  package: { package: "value" },
-  deploy: { endpoint: "value" },
-  approve: { approval: "value" },
+  package: { image: "value" },
+  deploy: { deployment: "value" },
+  approve: { decision: "value" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, ArtifactType>>>>;
 
 export type BuiltinName = keyof typeof builtinOutputs;

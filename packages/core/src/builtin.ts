@@ -15,6 +15,8 @@ export interface BuiltinDeclaration {
   /** Further inputs under names of the user's choice (the tables of `sql`). */
   otherInputs?: readonly ArtifactType[];
   outputs: Readonly<Record<string, ArtifactType>>;
+  /** Outputs that have the type of an input, whatever that is: output -> input. */
+  passes?: Readonly<Record<string, string>>;
   /** The user names the outputs (`sql`). */
   otherOutputs?: readonly ArtifactType[];
   /** Implementation library that decides the bytes (`duckdb 1.5.6`); part of the cache key. */

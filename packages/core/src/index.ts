@@ -138,6 +138,7 @@ export {
   scheduleSchema,
   stepSchema,
 } from "./ir/pipeline.ts";
+export { recordBuiltins } from "./ir/record-builtins.ts";
 export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
 export { durationPattern, parseDurationSeconds, parseSizeBytes, sizePattern } from "./ir/units.ts";
