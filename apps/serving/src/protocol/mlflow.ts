@@ -67,7 +67,7 @@ function columnsTable(value: unknown, signature: ModelSignature): Table {
 
 function rowsTable(rows: readonly unknown[], signature: ModelSignature): Table {
   const [first] = rows;
-  if (Array.isArray(first)) return tableFromRows(signature, rows);
+  if (rows.length === 0 || Array.isArray(first)) return tableFromRows(signature, rows);
   if (typeof first === "object" && first !== null) return tableFromRecords(signature, rows);
   if (signature.inputs.length === 1)
     return tableFromRows(

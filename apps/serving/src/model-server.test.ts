@@ -1,0 +1,356 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { columnModel, columnSignature, logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createBatcher } from "./model/batcher.ts";
+import { encode } from "./model/layout.ts";
+import { loadModel } from "./model/load-model.ts";
+import { tableFromRows } from "./model/table.ts";
+import { type RunningServer, runServer, temporaryFolder } from "./testing/running-server.ts";
+
+const tensor = (name: string, datatype: string, data: unknown[], shape: number[] = [data.length]) => ({
+  name,
+  datatype,
+  shape,
+  data,
+});
+const good = [
+  tensor("amount", "FP64", [1, 2.5]),
+  tensor("grade", "INT64", [0, 3]),
+  tensor("city", "BYTES", ["north", "x"]),
+];
+const split = (data: unknown[][], columns: string[] = ["amount", "grade", "city"]) => ({
+  dataframe_split: { columns, data },
+});
+
+describe("model server", () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let columns: RunningServer;
+  let matrix: RunningServer;
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    const columnFolder = await writeModelFolder(join(folder.path, "columns"), columnModel(), columnSignature);
+    columns = await runServer({ modelDirectory: columnFolder, bodyLimitBytes: 100_000 });
+    const matrixFolder = await writeModelFolder(
+      join(folder.path, "matrix"),
+      logisticModel([1, -1], 0),
+      matrixSignature(["a", "b"]),
+    );
+    matrix = await runServer({ modelDirectory: matrixFolder });
+  });
+  afterAll(async () => {
+    await Promise.all([columns.server.close(), matrix.server.close()]);
+    await folder.remove();
+  });
+
+  it("answers V2 with one tensor a column, flat or nested, and echoes the id", async () => {
+    const flat = await columns.post("/v2/models/tiny/infer", { id: "request-1", inputs: good });
+    expect(flat.status).toBe(200);
+    expect(flat.body).toEqual({
+      model_name: "tiny",
+      model_version: "3",
+      id: "request-1",
+      outputs: [{ name: "total", datatype: "FP32", shape: [2, 1], data: [101, 32.5] }],
+    });
+    expect(flat.headers.get("x-espalier-prediction-id")).toBe("request-1");
+    const nested = good.map((input) => ({ ...input, shape: [2, 1], data: input.data.map((value) => [value]) }));
+    const again = await columns.post("/v2/models/endpoint/versions/3/infer", {
+      inputs: nested,
+      outputs: [{ name: "total" }],
+    });
+    expect(again.body.outputs[0].data).toEqual([101, 32.5]);
+    expect(again.body.id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
+  });
+
+  it("answers V2 with one matrix in the signature's order", async () => {
+    const answer = await matrix.post("/v2/models/tiny/infer", {
+      inputs: [tensor("input", "FP32", [2, 2, 0, 0], [2, 2])],
+    });
+    expect(answer.body.outputs).toEqual([{ name: "probability", datatype: "FP32", shape: [2, 1], data: [0.5, 0.5] }]);
+    const named = await matrix.post("/v2/models/tiny/infer", {
+      inputs: [tensor("b", "INT32", [4]), tensor("a", "FP64", [4])],
+    });
+    expect(named.body.outputs[0].data).toEqual([0.5]);
+  });
+
+  const rows = [
+    [1, 0, "north"],
+    [2.5, 3, "x"],
+  ];
+  const records = rows.map(([amount, grade, city]) => ({ city, amount, grade }));
+  it.each<[string, unknown, Record<string, string>]>([
+    ["dataframe_split", split(rows), {}],
+    [
+      "dataframe_split in another order",
+      split(
+        rows.map(([a, g, c]) => [c, a, g]),
+        ["city", "amount", "grade"],
+      ),
+      {},
+    ],
+    ["dataframe_records", { dataframe_records: records }, {}],
+    ["instances as objects", { instances: records }, {}],
+    ["instances as lists", { instances: rows }, {}],
+    ["inputs by column", { inputs: { amount: [1, 2.5], grade: [0, 3], city: ["north", "x"] } }, {}],
+    ["CSV", 'amount,grade,city\n1,0,"north"\r\n2.5,3,x\n', { "content-type": "text/csv; charset=utf-8" }],
+  ])("answers MLflow's invocations: %s", async (_name, body, headers) => {
+    expect((await columns.post("/invocations", body, headers)).body).toEqual({ predictions: [101, 32.5] });
+  });
+
+  it("lets a nullable column be null, which the graph sees as NaN", async () => {
+    expect((await columns.post("/invocations", split([[null, 0, "north"]]))).body).toEqual({ predictions: [null] });
+  });
+
+  it.each<[string, unknown, string]>([
+    ["no body", "", "no body"],
+    ["not JSON", "{", "not JSON"],
+    ["a bare NaN", '{"instances": [[NaN, 0, "x"]]}', "bare NaN"],
+    ["no known key", { rows: [] }, "exactly one of"],
+    ["two formats", { instances: [], inputs: [] }, "exactly one of"],
+    ["no rows", { instances: [] }, "no rows"],
+    ["a missing column", split([[1, 0]], ["amount", "grade"]), 'missing column "city"'],
+    ["an unknown column", split([[1, 0, "x", 1]], ["amount", "grade", "city", "colour"]), 'unknown column "colour"'],
+    [
+      "a misspelt column",
+      { dataframe_records: [{ amount: 1, grade: 0, town: "x" }] },
+      'missing column "city"; unknown: "town"',
+    ],
+    [
+      "a ragged row",
+      split([
+        [1, 0, "x"],
+        [1, 0],
+      ]),
+      "row 1: expected 3 values, got 2",
+    ],
+    ["ragged columns", { inputs: { amount: [1, 2], grade: [0], city: ["x", "y"] } }, 'column "grade" has 1 rows'],
+    ["text in a number column", split([["1", 0, "x"]]), 'column "amount", row 0: expected a number (double), got "1"'],
+    ["a number in a text column", split([[1, 0, 7]]), 'column "city", row 0: expected a string'],
+    [
+      "a fraction in an integer column",
+      split([
+        [1, 0, "x"],
+        [1, 0.5, "x"],
+      ]),
+      'column "grade", row 1: expected an integer',
+    ],
+    [
+      "an integer JSON can not carry",
+      '{"instances": [[1, 9007199254740993, "x"]]}',
+      'column "grade", row 0: expected an integer',
+    ],
+    ["null where the signature forbids it", split([[1, null, "x"]]), 'column "grade", row 0: a value is missing'],
+    ["params", { instances: [[1, 0, "x"]], params: { a: 1 } }, "takes no params"],
+    ["values the graph refuses", split([[1, 9, "x"]]), "does not accept these values"],
+  ])("refuses %s", async (_name, body, message) => {
+    const answer = await columns.post("/invocations", body);
+    expect([answer.status, answer.body.error_code]).toEqual([400, "INVALID_INPUT"]);
+    expect(answer.body.message).toContain(message);
+  });
+
+  it.each<[string, unknown, string]>([
+    ["no inputs", {}, '"inputs" must be a list'],
+    ["a shape that does not fit the data", { inputs: [tensor("amount", "FP64", [1], [2])] }, "needs 2 values, got 1"],
+    ["ragged nesting", { inputs: [tensor("m", "FP32", [[1, 2], [3]], [2, 2])] }, "row 1: expected 2 values, got 1"],
+    ["another datatype", { inputs: [tensor("amount", "BYTES", ["1"])] }, 'column "amount": expected FP64, got BYTES'],
+    ["a missing tensor", { inputs: good.slice(0, 2) }, 'missing column "city"'],
+    ["a tensor twice", { inputs: [...good, good[0]] }, '"amount" is given twice'],
+    ["an unknown output", { inputs: good, outputs: [{ name: "label" }] }, 'unknown output "label"'],
+    [
+      "a wide column",
+      { inputs: [tensor("amount", "FP64", [1, 2], [1, 2]), ...good.slice(1)] },
+      "expected shape [rows]",
+    ],
+    [
+      "a binary tensor",
+      { inputs: [{ name: "amount", shape: [1], datatype: "FP64", parameters: { binary_data_size: 8 } }] },
+      "binary",
+    ],
+    ["an id that is no id", { id: "a\nb", inputs: good }, "A prediction id is"],
+  ])("refuses in V2 %s", async (_name, body, message) => {
+    const answer = await columns.post("/v2/models/tiny/infer", body);
+    expect(answer.status).toBe(400);
+    expect(answer.body.error).toContain(message);
+  });
+
+  it("refuses what is too large, elsewhere, or of another version", async () => {
+    const large = await columns.post("/invocations", { instances: Array.from({ length: 20_000 }, () => [1, 0, "x"]) });
+    expect([large.status, large.body.error_code]).toEqual([413, "TOO_LARGE"]);
+    expect((await columns.post("/v2/models/other/infer", { inputs: good })).body.error).toContain('no model "other"');
+    expect((await columns.post("/v2/models/tiny/versions/4/infer", { inputs: good })).status).toBe(404);
+    expect((await columns.post("/nowhere", {})).status).toBe(404);
+  });
+
+  it("tells what it is: metadata, health, metrics", async () => {
+    const get = async (path: string) => (await fetch(columns.url + path)).text();
+    expect(JSON.parse(await get("/v2/models/tiny"))).toMatchObject({
+      platform: "onnxruntime_onnx",
+      inputs: [
+        { name: "amount", datatype: "FP64", shape: [-1] },
+        { name: "grade", datatype: "INT64" },
+        { datatype: "BYTES" },
+      ],
+    });
+    for (const path of ["/ping", "/health", "/v2/health/ready", "/v2/models/tiny/ready"]) {
+      expect((await fetch(columns.url + path)).status, path).toBe(200);
+    }
+    expect(JSON.parse(await get("/version"))).toEqual({ model: "tiny", version: "3" });
+    expect(await get("/metrics")).toMatch(/espalier_serving_requests_total\{protocol="mlflow",status="200",.*\} \d+/);
+  });
+
+  it("answers 503 while it loads and while it drains", async () => {
+    const loading = await runServer({ modelDirectory: join(folder.path, "matrix") }, false);
+    const early = await loading.post("/invocations", { instances: [[0, 0]] });
+    expect([early.status, early.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await fetch(`${loading.url}/ping`)).status).toBe(503);
+    await loading.server.load();
+    expect((await fetch(`${loading.url}/ping`)).status).toBe(200);
+    loading.server.drain();
+    expect((await fetch(`${loading.url}/v2/health/ready`)).status).toBe(503);
+    expect((await loading.post("/invocations", { instances: [[0, 0]] })).status).toBe(200);
+    await loading.server.close();
+  });
+
+  it("batches what waits, and one bad row fails alone", async () => {
+    const model = await loadModel(join(folder.path, "columns"));
+    const batches: number[] = [];
+    const batcher = createBatcher(model, {
+      maxBatchRows: 4,
+      maxQueueRequests: 6,
+      onBatch: (count) => batches.push(count),
+    });
+    const ask = (grade: number) =>
+      batcher.run(encode(model.signature, model.layout, tableFromRows(model.signature, [[1, grade, "north"]])), 1);
+    const results = await Promise.allSettled([0, 9, 2, 3, 1, 0, 1].map(ask));
+    expect(results.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+    ]);
+    expect(results[1]).toMatchObject({ reason: { code: "INVALID_INPUT" } });
+    expect(results[6]).toMatchObject({ reason: { code: "RATE_LIMITED" } });
+    const [, , third] = results;
+    expect(third?.status === "fulfilled" && Array.from(third.value[0]?.data ?? [])).toEqual([121]);
+    expect(batches).toEqual([4, 2]);
+    await model.release();
+  });
+
+  it("captures a refused request never, an answered one by row", async () => {
+    const directory = join(folder.path, "capture");
+    const server = await runServer({ modelDirectory: join(folder.path, "columns"), capture: { directory, rate: 1 } });
+    await server.post("/invocations", split([[1, 0]]));
+    await server.post("/invocations", split(rows), {
+      "x-espalier-prediction-id": "p",
+      "x-espalier-event-time": "2001-02-03T04:05:06Z",
+    });
+    await server.post("/invocations", split(rows), { "x-espalier-capture": "0" });
+    await server.post("/capture/flush", {});
+    await server.server.close();
+    const { readdir } = await import("node:fs/promises");
+    const [segment, ...others] = await readdir(directory);
+    expect(others).toEqual([]);
+    const lines = (await readFile(join(directory, segment ?? ""), "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines[0]).toMatchObject({ capture: 1, model: "tiny", version: "3", scoreType: "number" });
+    expect(lines.slice(1)).toMatchObject([
+      {
+        id: "p",
+        rows: 2,
+        eventTime: Date.UTC(2001, 1, 3, 4, 5, 6),
+        c0: [1, 2.5],
+        c1: [0, 3],
+        c2: ["north", "x"],
+        score: [101, 32.5],
+      },
+    ]);
+  });
+});
+
+describe("models that are not served", () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+  });
+  afterAll(() => folder.remove());
+  const signature = matrixSignature(["a", "b"]);
+
+  it.each<[string, string, Uint8Array, object]>([
+    ["NOT_FOUND", "names the payload", logisticModel([1, 1], 0), { ...signature, payload: "other.onnx" }],
+    [
+      "INVALID_DATA",
+      "outside the model folder",
+      logisticModel([1, 1], 0),
+      { ...signature, payload: "../outside.onnx" },
+    ],
+    ["INVALID_DATA", "can not load the model", Buffer.from("nonsense"), signature],
+    ["INVALID_DATA", "empty", Buffer.alloc(0), signature],
+    ["UNSUPPORTED", "Python pickle", Buffer.from([0x80, 0x04, 0x95, 0]), signature],
+    ["INVALID_DATA", "not a signature", logisticModel([1, 1], 0), { ...signature, inputs: [] }],
+    [
+      "SIGNATURE_MISMATCH",
+      "takes 2 columns, the signature names 3",
+      logisticModel([1, 1], 0),
+      matrixSignature(["a", "b", "c"]),
+    ],
+    [
+      "SIGNATURE_MISMATCH",
+      'no output "label"',
+      logisticModel([1, 1], 0),
+      { ...signature, outputs: [{ name: "label", type: "long" }] },
+    ],
+    [
+      "SIGNATURE_MISMATCH",
+      "is string in the signature",
+      logisticModel([1], 0),
+      { ...matrixSignature(["a"]), inputs: [{ name: "a", type: "string" }] },
+    ],
+    [
+      "SIGNATURE_MISMATCH",
+      'no input "colour"',
+      columnModel(),
+      { ...columnSignature, inputs: [...columnSignature.inputs, { name: "colour", type: "string" }] },
+    ],
+  ])("%s: %s", async (code, message, bytes, given) => {
+    const at = join(folder.path, `${Math.random()}`);
+    await writeFile(join(folder.path, "outside.onnx"), logisticModel([1, 1], 0));
+    await writeModelFolder(at, bytes, given as typeof signature);
+    await expect(loadModel(at)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  it("an MLmodel folder needs an ONNX flavour; with one it is served by its own signature", async () => {
+    const at = await writeModelFolder(join(folder.path, "mlflow"), logisticModel([1, 1], 0), signature);
+    const { rm } = await import("node:fs/promises");
+    await rm(join(at, "signature.json"));
+    await writeFile(join(at, "MLmodel"), "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n");
+    await expect(loadModel(at)).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining("no ONNX flavour"),
+    });
+    const inputs = JSON.stringify([
+      { name: "a", type: "double", required: false },
+      { name: "b", type: "double", required: true },
+    ]);
+    await writeFile(
+      join(at, "MLmodel"),
+      `flavors:\n  onnx:\n    data: model.onnx\nsignature:\n  inputs: '${inputs}'\n`,
+    );
+    const model = await loadModel(at);
+    expect(model.signature.inputs).toEqual([
+      { name: "a", type: "double", nullable: true },
+      { name: "b", type: "double" },
+    ]);
+    expect(model.signature.outputs).toEqual([{ name: "probability", type: "float" }]);
+    await model.release();
+    await writeFile(join(at, "MLmodel"), "flavors:\n  onnx:\n    data: model.onnx\n");
+    const derived = await loadModel(at);
+    expect(derived.signature.inputs.map(({ name }) => name)).toEqual(["input_0", "input_1"]);
+    await derived.release();
+  });
+});

@@ -1,0 +1,222 @@
+import { rename, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { RouterState, RouterStatus } from "@espalier/core";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listen } from "../http/listen.ts";
+import { temporaryFolder } from "../testing/running-server.ts";
+import { chooseVersion, keyFraction } from "./choose.ts";
+import { createRouter, type Router } from "./router.ts";
+
+/** Stands for a model server: what it answers is the test's. */
+interface Upstream {
+  server: Server;
+  port: number;
+  ready: boolean;
+  handle: RequestListener;
+}
+
+async function upstream(name: string): Promise<Upstream> {
+  const fake: Upstream = {
+    server: createServer((request, response) => {
+      if (request.url === "/v2/health/ready") response.writeHead(fake.ready ? 200 : 503).end();
+      else fake.handle(request, response);
+    }),
+    port: 0,
+    ready: true,
+    handle: (request, response) => {
+      request
+        .resume()
+        .on("end", () => response.end(JSON.stringify({ from: name, headers: request.headers, url: request.url })));
+    },
+  };
+  fake.port = await listen(fake.server, "127.0.0.1", 0);
+  return fake;
+}
+
+const closeServer = (server: Server) =>
+  new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+
+describe("router", () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let one: Upstream;
+  let two: Upstream;
+  let router: Router;
+  let url: string;
+
+  const state = (generation: number, weights: [number, number], captureRate = 0): RouterState => ({
+    format: 1,
+    endpoint: "flights",
+    generation,
+    captureRate,
+    versions: [
+      { key: "one", model: "m", version: "1", port: one.port, weight: weights[0] },
+      { key: "two", model: "m", version: "2", port: two.port, weight: weights[1] },
+    ],
+  });
+  const stateFile = () => join(folder.path, "state.json");
+  const writeState = async (content: unknown) => {
+    const temporary = `${stateFile()}.new`;
+    await writeFile(temporary, typeof content === "string" ? content : JSON.stringify(content));
+    await rename(temporary, stateFile());
+  };
+  const status = async () => (await (await fetch(`${url}/status`)).json()) as RouterStatus;
+  const predict = async (headers: Record<string, string> = {}, path = "/invocations") => {
+    const response = await fetch(url + path, { method: "POST", body: "{}", headers });
+    const text = await response.text();
+    return {
+      status: response.status,
+      version: response.headers.get("x-espalier-model-version"),
+      body: JSON.parse(text),
+    };
+  };
+  /** Waits for a condition; only a test that fails reaches the end. */
+  const until = async (holds: (now: RouterStatus) => boolean) => {
+    for (let tries = 0; tries < 400; tries++) {
+      const now = await status();
+      if (holds(now)) return now;
+      await delay(25);
+    }
+    throw new Error(`it did not happen: ${JSON.stringify(await status())}`);
+  };
+
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    [one, two] = [await upstream("one"), await upstream("two")];
+    await writeState(state(1, [1, 0]));
+    router = createRouter({ stateFile: stateFile(), bodyLimitBytes: 1000 });
+    await router.open();
+    url = `http://127.0.0.1:${await listen(router.server, "127.0.0.1", 0)}`;
+    await until((now) => now.ready);
+  });
+  afterEach(async () => {
+    await router.close();
+    await Promise.all([closeServer(one.server), closeServer(two.server)]);
+    await folder.remove();
+  });
+
+  it("passes on the body, the ids and the path, and says which version answered", async () => {
+    const headers = { "x-espalier-prediction-id": "id-1", "x-espalier-capture": "1", "x-secret": "s" };
+    const answer = await predict(headers, "/v2/models/m/infer?trace=1");
+    expect(answer).toMatchObject({
+      status: 200,
+      version: "1",
+      body: { from: "one", url: "/v2/models/m/infer?trace=1" },
+    });
+    expect(answer.body.headers).toMatchObject({ "x-espalier-prediction-id": "id-1", "x-espalier-capture": "0" });
+    expect(answer.body.headers).not.toHaveProperty("x-secret");
+  });
+
+  it("asks for capture at the rate of the state, whatever the caller says", async () => {
+    await writeState(state(2, [1, 0], 1));
+    await until((now) => now.generation === 2);
+    expect((await predict({ "x-espalier-capture": "0" })).body.headers["x-espalier-capture"]).toBe("1");
+  });
+
+  it("shifts no weight to a version that is not ready, and all at once when it is", async () => {
+    two.ready = false;
+    await writeState(state(2, [0, 1]));
+    const waiting = await until((now) => now.wantedGeneration === 2);
+    expect(waiting).toMatchObject({
+      generation: 1,
+      ready: true,
+      message: expect.stringContaining("2: its readiness answers 503"),
+    });
+    expect((await predict()).version).toBe("1");
+    two.ready = true;
+    await until((now) => now.generation === 2);
+    expect((await predict()).version).toBe("2");
+  });
+
+  it("keeps its state when the file is damaged, says so, and takes the next good one", async () => {
+    for (const damaged of ["{", { ...state(5, [0, 1]), versions: [] }, state(5, [0.7, 0.7])]) {
+      await writeState(damaged);
+      const now = await until(({ message }) => message !== undefined);
+      expect(now).toMatchObject({ generation: 1, ready: true });
+      expect((await predict()).version).toBe("1");
+      await writeState(state(1, [1, 0]));
+      await until(({ message }) => message === undefined);
+    }
+    await writeState(state(6, [0, 1]));
+    await until((now) => now.generation === 6);
+  });
+
+  it("lets a version that leaves finish its requests", async () => {
+    let finish = (): void => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      one.handle = (request, response) => {
+        request.resume();
+        finish = () => response.end('{"from":"one, late"}');
+        resolve();
+      };
+    });
+    const late = predict();
+    await arrived;
+    await writeState({ ...state(2, [0, 1]), versions: state(2, [0, 1]).versions.slice(1) });
+    expect((await until((now) => now.generation === 2)).draining).toEqual(["one"]);
+    expect((await predict()).version).toBe("2");
+    finish();
+    expect(await late).toMatchObject({ status: 200, body: { from: "one, late" } });
+    await until((now) => now.draining.length === 0);
+  });
+
+  it("retries once when a connection breaks, then answers 503 and counts an error", async () => {
+    let broken = 1;
+    const answer = one.handle;
+    one.handle = (request, response) => {
+      if (broken-- > 0) request.socket.destroy();
+      else answer(request, response);
+    };
+    expect((await predict()).status).toBe(200);
+    broken = 2;
+    expect(await predict()).toMatchObject({ status: 503, version: "1", body: { error_code: "UNAVAILABLE" } });
+    expect((await status()).versions[0]).toMatchObject({ requests: 2, errors: 1 });
+  });
+
+  it("counts failures of the version, not of the caller", async () => {
+    one.handle = (request, response) => request.resume().on("end", () => response.writeHead(400).end("{}"));
+    expect((await predict()).status).toBe(400);
+    one.handle = (request, response) => request.resume().on("end", () => response.writeHead(500).end("{}"));
+    expect((await predict()).status).toBe(500);
+    expect((await status()).versions[0]).toMatchObject({ requests: 2, errors: 1 });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+      'espalier_router_requests_total{version="1",status="400"} 1',
+    );
+  });
+
+  it("lets a caller name the version, and keeps a key with its version", async () => {
+    await writeState(state(2, [0.5, 0.5]));
+    await until((now) => now.generation === 2);
+    expect((await predict({}, "/v2/models/m/versions/2/infer")).version).toBe("2");
+    expect(await predict({}, "/v2/models/m/versions/9/infer")).toMatchObject({ status: 404 });
+    const versions = await Promise.all(Array.from({ length: 20 }, () => predict({ "x-espalier-key": "customer-7" })));
+    expect(new Set(versions.map(({ version }) => version)).size).toBe(1);
+  });
+
+  it("refuses what is too large and what no model server should be asked", async () => {
+    const large = await fetch(`${url}/invocations`, { method: "POST", body: "x".repeat(2000) });
+    expect(large.status).toBe(413);
+    expect((await fetch(`${url}/capture/flush`, { method: "POST" })).status).toBe(404);
+  });
+});
+
+describe("choice", () => {
+  it("spreads keys evenly, and a growing canary keeps the keys it has", () => {
+    const split = (canary: number) => [
+      { name: "stable", weight: 1 - canary },
+      { name: "canary", weight: canary },
+    ];
+    const keys = Array.from({ length: 20_000 }, (_, index) => `customer-${index}`);
+    const canaryKeys = (canary: number) =>
+      new Set(keys.filter((key) => chooseVersion(split(canary), keyFraction(key))?.name === "canary"));
+    const [tenth, half] = [canaryKeys(0.1), canaryKeys(0.5)];
+    // Five standard deviations of a fair choice.
+    expect(Math.abs(tenth.size - 2000)).toBeLessThan(213);
+    expect(Math.abs(half.size - 10_000)).toBeLessThan(354);
+    expect(tenth.isSubsetOf(half)).toBe(true);
+  });
+});
