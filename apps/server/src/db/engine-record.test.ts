@@ -27,6 +27,23 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
     expect(await engine.run(randomUUID())).toBeUndefined();
   });
 
+  test("however many claim at once, each run goes to one", async () => {
+    const projectId = randomUUID();
+    const records = await Promise.all([1, 2, 3, 4].map(() => database.open(projectId)));
+    for (let round = 0; round < 5; round += 1) {
+      const runs = Array.from({ length: 10 }, () => newRun());
+      for (const run of runs) await records[0]?.engine.createRun(run);
+      const claimed = await Promise.all(records.map((record, index) => record.engine.claimRuns(`owner ${index}`, 600)));
+      expect(
+        claimed
+          .flat()
+          .map((run) => run.id)
+          .sort(),
+      ).toEqual(runs.map((run) => run.id).sort());
+      expect(claimed.flat().every((run) => run.leaseEpoch === 1)).toBe(true);
+    }
+  });
+
   test("of two claimers each run goes to one, and a lease that ran out moves on with a new epoch", async () => {
     const projectId = randomUUID();
     const [first, second] = [await database.open(projectId), await database.open(projectId)];

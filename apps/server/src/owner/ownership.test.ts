@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -68,6 +68,15 @@ test("an owner that dies before it publishes is succeeded by one that waits", as
   const waiting = contend();
   await end(silent.child, "SIGKILL");
   expect((await waiting).said.owned).toBe(true);
+});
+
+test("an address left by a dead owner, whose process id lives again, is gone once somebody owns", async () => {
+  const first = await contend();
+  await end(first.child, "SIGKILL");
+  const stale = { url: first.said.url, token: "t", pid: process.pid, host: hostname() };
+  writeFileSync(join(folder, "owner.json"), JSON.stringify(stale));
+  await contend("silent");
+  await expect(acquireOwnership(folder, { timeoutSeconds: 0.05 })).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
 test("one that never publishes is named after a while", async () => {

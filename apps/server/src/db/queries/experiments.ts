@@ -4,7 +4,7 @@ import type { RecordDatabase, RecordTransaction } from "../database.ts";
 /** MLflow's words for the states of runs. */
 export type TrackingStatus = "SCHEDULED" | "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
 
-export const defaultExperimentId = "0";
+const defaultExperimentId = "0";
 
 /** Experiment "0", `Default`, exists from the start, as MLflow's clients expect. */
 export async function ensureDefaultExperiment(database: RecordDatabase): Promise<void> {
