@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { failpoints } from "@espalier/core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { examine, type Findings } from "./examine.ts";
+import { drive, stepProcesses } from "./kill.ts";
+import { faultFiles } from "./pipeline.ts";
+import { writeProject } from "./plane.ts";
+
+const rows = 30_000;
+const root = mkdtempSync(join(tmpdir(), "espalier-faults-"));
+let undisturbed: Findings;
+
+beforeAll(async () => {
+  const folder = join(root, "undisturbed");
+  writeProject(folder, faultFiles);
+  expect(await drive({ folder, runId: "run-0", rows })).toBe("ended");
+  undisturbed = await examine(folder, "run-0");
+  expect(undisturbed).toMatchObject({ state: "succeeded", problems: [] });
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const once = failpoints.filter((name) => name !== "step-cached").map((name) => `${name}:1`);
+/** Later passes, where a map and retries are under way. */
+const later = ["attempt-submitted-unrecorded:5", "attempt-collected-unrecorded:4", "attempt-failed:2"];
+
+test.each([...once, ...later])("killed at %s, the run goes on to the same result", async (name) => {
+  const folder = join(root, name.replace(":", "-"));
+  writeProject(folder, faultFiles);
+  const first = await drive({ folder, runId: "run-1", rows, failpoint: name });
+  // A run passes `run-*` once, so its third pass is never reached.
+  if (name.endsWith(":1")) expect(first).toBe("killed");
+  if (first === "killed") expect(await drive({ folder, runId: "run-1", rows })).toBe("ended");
+  const found = await examine(folder, "run-1");
+  expect(found).toEqual(undisturbed);
+  expect(stepProcesses(folder)).toEqual([]);
+});
+
+test("killed while steps come from the cache", async () => {
+  const folder = join(root, "undisturbed");
+  expect(await drive({ folder, runId: "run-2", rows, failpoint: "step-cached:2" })).toBe("killed");
+  expect(await drive({ folder, runId: "run-2", rows })).toBe("ended");
+  const found = await examine(folder, "run-2");
+  expect(found.outputs).toEqual(undisturbed.outputs);
+  expect(found).toMatchObject({ state: "succeeded", problems: [] });
+});
