@@ -63,22 +63,32 @@ export async function* readChunks(path: string, range?: { start: number; end: nu
   }
 }
 
+/** While one chunk is hashed or written, the next is being read. */
 async function* chunksOfHandle(
   handle: FileHandle,
   range: { start: number; end: number } | undefined,
   size: number,
 ): ByteStream {
-  let position = range?.start ?? 0;
   const end = range?.end ?? Number.POSITIVE_INFINITY;
-  while (position < end) {
+  const readAt = (position: number): { wanted: number; done: Promise<Buffer> } => {
     // One byte more than what is left shows the end of the file without a second read.
     const wanted = Math.min(readChunkBytes, end - position, Math.max(size - position, 0) + 1);
     const buffer = Buffer.allocUnsafe(wanted);
-    const { bytesRead } = await handle.read(buffer, 0, wanted, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-    if (bytesRead < wanted && position >= size) return;
+    const done = handle.read(buffer, 0, wanted, position).then(({ bytesRead }) => buffer.subarray(0, bytesRead));
+    // A reader that stops early never looks at the read ahead.
+    done.catch(() => undefined);
+    return { wanted, done };
+  };
+  let position = range?.start ?? 0;
+  if (position >= end) return;
+  for (let reading = readAt(position); ; ) {
+    const { wanted, done } = reading;
+    const chunk = await done;
+    position += chunk.byteLength;
+    const isLast = chunk.byteLength === 0 || position >= end || (chunk.byteLength < wanted && position >= size);
+    if (!isLast) reading = readAt(position);
+    if (chunk.byteLength > 0) yield chunk;
+    if (isLast) return;
   }
 }
 
@@ -90,19 +100,28 @@ export async function writeNewFile(
 ): Promise<number> {
   const handle = await open(path, "wx", options.mode);
   let size = 0;
+  // One chunk is written while the next is made.
+  let writing: Promise<void> = Promise.resolve();
   try {
     for await (const chunk of body) {
+      await writing;
       size += chunk.byteLength;
       if (options.maxBytes !== undefined && size > options.maxBytes) return size;
-      let written = 0;
-      // A write near a full disk may be short without being an error.
-      while (written < chunk.byteLength) {
-        written += (await handle.write(chunk, written, chunk.byteLength - written)).bytesWritten;
-      }
+      writing = writeWhole(handle, chunk);
+      // When the body breaks first, its error is the one to tell.
+      writing.catch(() => undefined);
     }
+    await writing;
     if (options.sync) await handle.datasync();
   } finally {
     await handle.close();
   }
   return size;
+}
+
+/** A write near a full disk may be short without being an error. */
+async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.byteLength; ) {
+    written += (await handle.write(chunk, written, chunk.byteLength - written)).bytesWritten;
+  }
 }

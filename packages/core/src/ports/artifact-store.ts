@@ -1,4 +1,4 @@
-/** A stream of bytes; chunks of any size. */
+/** A stream of bytes; chunks of any size, each of them unchanged once it is handed out. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
 export interface CallContext {
