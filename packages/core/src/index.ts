@@ -20,6 +20,7 @@ export {
   verifyStore,
 } from "./artifacts/verify-store.ts";
 export type { BuiltinDeclaration, DataBuiltin } from "./builtin.ts";
+export { type BuiltinName, builtinOutputs } from "./builtin-outputs.ts";
 export {
   canonicalJson,
   type Digest,
@@ -106,6 +107,9 @@ export {
   visibleParams,
 } from "./ir/cache-key.ts";
 export { type CelReads, celReads, evaluateCel, evaluateItems, evaluateWhen } from "./ir/cel.ts";
+export type { CheckOptions } from "./ir/checks/context.ts";
+export { cronFault } from "./ir/checks/schedule.ts";
+export { checkPipeline } from "./ir/checks.ts";
 export { authoringNames, compilePipeline } from "./ir/compile.ts";
 export { type CommandExpression, commandExpressions, parseCommand } from "./ir/expressions.ts";
 export { isTypescriptStep, normalizePipeline, pipelineDigest, typescriptTarget } from "./ir/normalize.ts";

@@ -1,5 +1,7 @@
 export { createLocalFiles, dataBuiltins, duesBetween, nextDue } from "@espalier/embedded";
 export { type Catalog, catalog, embeddedDefaults } from "./catalog.ts";
+export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
+export { loadEmbeddedParts } from "./embedded-parts.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
 export {
   cacheFolder,

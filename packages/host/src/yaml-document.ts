@@ -65,7 +65,13 @@ function offsetOf(root: Node | null, path: readonly PropertyKey[]): number {
 /** Faults with their place filled in, in the order of the file. */
 export function placed(faults: readonly Fault[], locate: (path: readonly PropertyKey[]) => string): Fault[] {
   const order = (fault: Fault): number[] => (fault.at ?? "").split(":").slice(-2).map(Number);
+  const file = (fault: Fault): string => (fault.at ?? "").split(":", 1)[0] ?? "";
   return faults
     .map((fault) => (fault.at === undefined ? { ...fault, at: locate(pointerPath(fault.pointer)) } : fault))
-    .sort((a, b) => (order(a)[0] ?? 0) - (order(b)[0] ?? 0) || (order(a)[1] ?? 0) - (order(b)[1] ?? 0));
+    .sort(
+      (a, b) =>
+        file(a).localeCompare(file(b)) ||
+        (order(a)[0] ?? 0) - (order(b)[0] ?? 0) ||
+        (order(a)[1] ?? 0) - (order(b)[1] ?? 0),
+    );
 }

@@ -3,7 +3,7 @@ import type { RunRow, StepRow } from "../record/engine-record.ts";
 import type { RunState } from "../record/states.ts";
 import { driveStep } from "./drive-step.ts";
 import { failpoint } from "./failpoint.ts";
-import { dependenciesOf } from "./graph.ts";
+import { dependenciesOf } from "../ir/graph.ts";
 import type { EngineOptions } from "./options.ts";
 import { RunContext } from "./run-context.ts";
 import { runScope } from "./run-scope.ts";
