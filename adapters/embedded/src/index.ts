@@ -7,11 +7,13 @@ export {
 } from "./capture-compaction.ts";
 export { createCronScheduler, cronSchedulerConfigSchema, cronSchedulerManifest } from "./cron-scheduler.ts";
 export { duesBetween, nextDue } from "./cron-times.ts";
+export { type ColumnBatch, type DuckDb, type DuckDbOptions, openDuckDb, type Row } from "./duckdb-client.ts";
 export {
   createDuckdbDataValidator,
   duckdbDataValidatorConfig,
   duckdbDataValidatorManifest,
 } from "./duckdb-data-validator.ts";
+export { duckdbEngine, duckdbVersion } from "./duckdb-version.ts";
 export {
   createEnvironmentSecretStore,
   environmentSecretsConfigSchema,
@@ -52,3 +54,4 @@ export {
 } from "./process-deployer.ts";
 export { createProcessRunner } from "./process-runner.ts";
 export { dataBuiltins } from "./steps/registry.ts";
+export { attachTable, type Column, tableSource } from "./steps/tables.ts";

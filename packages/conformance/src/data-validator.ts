@@ -160,6 +160,20 @@ export function dataValidatorConformance(runner: TestRunner, subject: DataValida
       });
     });
 
+    withData("names the rule whose SQL or types do not fit the data", async ({ validate }) => {
+      const sound = { rule: "not_null", column: "id" };
+      await expect(validate([sound, { rule: "sql", predicate: "amuont > 1" }])).rejects.toMatchObject({
+        code: "INVALID_CONFIG",
+        at: "rules[1]",
+        message: expect.stringContaining("amuont"),
+      });
+      await expect(validate([{ rule: "range", column: "country", min: 1 }])).rejects.toMatchObject({ at: "rules[0]" });
+      await expect(validate([{ rule: "row_count", min: 1, severity: "quarantine" }])).rejects.toMatchObject({
+        code: "INVALID_CONFIG",
+        at: "rules[0].severity",
+      });
+    });
+
     withData("names a column that vanished and the columns there are", async ({ validate }) => {
       await expect(validate([{ rule: "not_null", column: "delay" }])).rejects.toMatchObject({
         code: "INVALID_DATA",

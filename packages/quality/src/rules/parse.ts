@@ -1,4 +1,5 @@
 import { EspalierError, type Json, type JsonObject } from "@espalier/core";
+import { isRowRule } from "./predicate.ts";
 import { type Rule, type RuleKind, ruleKinds, ruleSchema } from "./schema.ts";
 
 interface Fault {
@@ -62,6 +63,14 @@ function checkKind(item: Json, place: string): Fault | undefined {
 }
 
 function checkMeaning(rule: Rule, place: string): Fault[] {
+  const faults = checkKeys(rule, place);
+  if (rule.severity === "quarantine" && !isRowRule(rule)) {
+    faults.push({ at: `${place}.severity`, message: "`quarantine` is for rules that judge single rows" });
+  }
+  return faults;
+}
+
+function checkKeys(rule: Rule, place: string): Fault[] {
   switch (rule.rule) {
     case "range":
     case "row_count":

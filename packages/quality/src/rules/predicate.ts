@@ -7,6 +7,11 @@ export type RowRule = Extract<
   { rule: "not_null" | "unique" | "in_set" | "range" | "matches" | "length" | "compare" | "references" | "sql" }
 >;
 
+export function isRowRule(rule: Rule): rule is RowRule {
+  if (rule.rule === "sql") return rule.predicate !== undefined;
+  return !["schema", "row_count", "aggregate", "freshness"].includes(rule.rule);
+}
+
 export const rowNumberColumn = "__espalier_row";
 
 const formats = {
@@ -56,8 +61,16 @@ function condition(rule: RowRule, types: ReadonlyMap<string, string>): string {
  * Values that are missing are the business of `not_null`, hence `pass`; a free predicate that can not be decided fails.
  */
 export function holds(rule: RowRule, types: ReadonlyMap<string, string>): string {
-  const nulls = rule.nulls ?? (rule.rule === "sql" ? "fail" : "pass");
-  return `coalesce(${condition(rule, types)}, ${nulls === "pass"})`;
+  return `coalesce(${condition(rule, types)}, ${nullsPass(rule)})`;
+}
+
+/** A condition for WHERE that is true exactly where `holds` is false; in a form that DuckDB can prove from statistics. */
+export function fails(rule: RowRule, types: ReadonlyMap<string, string>): string {
+  return nullsPass(rule) ? `NOT (${condition(rule, types)})` : `(${condition(rule, types)}) IS NOT TRUE`;
+}
+
+function nullsPass(rule: RowRule): boolean {
+  return (rule.nulls ?? (rule.rule === "sql" ? "fail" : "pass")) === "pass";
 }
 
 /** Rows that the rule looks at; a NULL filter means no. */
@@ -99,7 +112,10 @@ function typedLiteral(value: number | string, type: string | undefined): string 
     : text;
 }
 
-/** In DuckDB NaN is above every number, so that `x >= 0` would let it pass. */
+/**
+ * In DuckDB NaN is above every number, so that `x >= 0` would let it pass. It must be asked for by name: Parquet writers leave NaN out of
+ * a column's statistics, and DuckDB takes `x > 1000` for false where they say so (1.5.6, files of pyarrow).
+ */
 function withoutNan(column: string, types: ReadonlyMap<string, string>, test: string): string {
   return isFloat(types.get(column)) ? `(${test}) AND NOT isnan(${identifier(column)})` : test;
 }

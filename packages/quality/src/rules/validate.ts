@@ -1,7 +1,14 @@
-import type { Json, JsonObject, RuleResult, ValidationReport } from "@espalier/core";
-import { compileRules, isRowRule } from "./compile.ts";
+import {
+  EspalierError,
+  isEspalierError,
+  type Json,
+  type JsonObject,
+  type RuleResult,
+  type ValidationReport,
+} from "@espalier/core";
+import { type CompiledRules, compileRules } from "./compile.ts";
 import { expectation, ruleName } from "./describe.ts";
-import { rowNumberColumn, ruleColumns } from "./predicate.ts";
+import { isRowRule, rowNumberColumn, ruleColumns } from "./predicate.ts";
 import type { Rule } from "./schema.ts";
 import { ageHours, roundObserved, schemaFaults, type TableColumn, withinLimits } from "./table-checks.ts";
 
@@ -10,7 +17,7 @@ export type RowsOf = (sql: string) => Promise<readonly JsonObject[]>;
 
 const sampleRows = 20;
 
-/** Judges a table by its rules: one SELECT, a GROUP BY for each uniqueness, and a sample query only for a rule that failed. */
+/** Judges a table by its rules: one query, and a sample of rows only for a rule that failed. */
 export async function validateTable(
   rows: RowsOf,
   rules: readonly Rule[],
@@ -18,15 +25,12 @@ export async function validateTable(
   data = "data",
 ): Promise<ValidationReport> {
   const compiled = compileRules(rules, columns, data);
-  const summary = (await rows(compiled.summary))[0] ?? {};
+  const summary = await summarise(rows, rules, compiled);
+  const total = Number(summary.rows);
   const results: RuleResult[] = [];
   for (const [index, rule] of rules.entries()) {
-    const separate = compiled.separate.get(index);
-    const counts =
-      separate === undefined
-        ? { checked: Number(summary[`c${index}`] ?? 0), failed: Number(summary[`f${index}`] ?? 0) }
-        : await countsOf(rows, separate);
-    const outcome = judge(rule, counts, summary[`o${index}`] ?? null, columns, Number(summary.rows));
+    const counts = { checked: Number(summary[`c${index}`] ?? total), failed: Number(summary[`f${index}`] ?? 0) };
+    const outcome = judge(rule, counts, summary[`o${index}`] ?? null, columns, total);
     const sample = outcome.failed > 0 ? compiled.sample(index, sampleRows) : undefined;
     results.push({
       rule: ruleName(rule),
@@ -38,13 +42,40 @@ export async function validateTable(
       ...outcome,
     });
   }
-  const quarantined = await quarantinedRows(rows, compiled.split?.quarantined);
   return {
-    rows: Number(summary.rows),
+    rows: total,
     passed: results.every((result, index) => result.passed || !isFatal(rules[index])),
-    quarantined,
+    quarantined: await quarantinedRows(rows, rules, results, compiled.split?.quarantined),
     results,
   };
+}
+
+/** When the query fails, its parts are asked one by one, so that the error can name the rule. */
+async function summarise(rows: RowsOf, rules: readonly Rule[], compiled: CompiledRules): Promise<JsonObject> {
+  try {
+    return (await rows(compiled.summary))[0] ?? {};
+  } catch (whole) {
+    for (const [index, rule] of rules.entries()) {
+      const part = compiled.part(index);
+      if (part === undefined) continue;
+      try {
+        await rows(part);
+      } catch (cause) {
+        throw ruleFault(rule, index, cause);
+      }
+    }
+    throw whole;
+  }
+}
+
+function ruleFault(rule: Rule, index: number, cause: unknown): unknown {
+  if (isEspalierError(cause) && cause.code !== "INVALID_INPUT" && cause.code !== "INVALID_DATA") return cause;
+  const message = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+  return new EspalierError("INVALID_CONFIG", `The rule ${ruleName(rule)} can not be asked of this data: ${message}`, {
+    cause,
+    at: `rules[${index}]`,
+    hint: "Check the types of its columns, and any SQL in `where`, `predicate` or `query`.",
+  });
 }
 
 /** A quarantine rule fails the data only when more rows break it than its tolerance allows, and only if it states one. */
@@ -86,13 +117,16 @@ function judge(
   }
 }
 
-async function countsOf(rows: RowsOf, query: string): Promise<{ checked: number; failed: number }> {
-  const row = (await rows(query))[0];
-  return { checked: Number(row?.checked ?? 0), failed: Number(row?.failed ?? 0) };
-}
-
-async function quarantinedRows(rows: RowsOf, query: string | undefined): Promise<number> {
+async function quarantinedRows(
+  rows: RowsOf,
+  rules: readonly Rule[],
+  results: readonly RuleResult[],
+  query: string | undefined,
+): Promise<number> {
   if (query === undefined) return 0;
+  const failed = results.filter((_, index) => rules[index]?.severity === "quarantine").map((result) => result.failed);
+  // One row may break several rules, so more than one of them needs a count of its own.
+  if (failed.filter((count) => count > 0).length <= 1) return Math.max(...failed);
   return Number((await rows(`SELECT count(*) AS n FROM (${query})`))[0]?.n ?? 0);
 }
 
