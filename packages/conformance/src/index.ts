@@ -13,4 +13,5 @@ export {
 } from "./onnx-model.ts";
 export { type SchedulerSubject, schedulerConformance } from "./scheduler.ts";
 export { type SecretStoreSubject, secretStoreConformance } from "./secret-store.ts";
+export { type OpenedStepRunner, type StepRunnerSubject, stepRunnerConformance } from "./step-runner.ts";
 export { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";

@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+"""Runs one attempt of a step on a machine that shares nothing with the control plane but HTTP.
+
+    ESPALIER_TOKEN=... python3 launcher.py <manifest URL>
+
+Standard library only, Python 3.8 or newer; see docs/launcher-protocol.md. The exit code is that of the step, or 70 when the launcher
+itself could not do its work (and says why on stderr and in the attempt's log).
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+CHUNK = 1024 * 1024
+PROTOCOL = 1
+RETRY_SECONDS = 600
+SEND_SECONDS = 1.0
+BEAT_SECONDS = 10.0
+LAUNCHER_FAILED = 70
+
+
+class LauncherError(Exception):
+    pass
+
+
+class Expired(Exception):
+    """A signed URL is no longer valid."""
+
+
+class Over(Exception):
+    """The control plane says that this attempt has ended."""
+
+
+class Server:
+    def __init__(self, manifest_url, token):
+        self.manifest_url = manifest_url
+        self.base = manifest_url[: -len("/manifest")]
+        parts = urllib.parse.urlsplit(manifest_url)
+        self.origin = (parts.scheme, parts.netloc)
+        self.token = token
+
+    def request(self, method, url, body=None, headers=None, size=None):
+        """Opens a response, repeating what may pass by itself. `body` is bytes, or a function that opens a file."""
+        url = urllib.parse.urljoin(self.manifest_url, url)
+        deadline = time.monotonic() + RETRY_SECONDS
+        wait = 0.5
+        while True:
+            try:
+                return self._once(method, url, body, headers or {}, size)
+            except urllib.error.HTTPError as error:
+                text = error.read(65536).decode("utf-8", "replace")
+                if error.code in (403, 410) and not self._is_ours(url):
+                    raise Expired(url)
+                if error.code == 409:
+                    raise Over(text)
+                if error.code != 429 and error.code < 500:
+                    raise LauncherError("%s %s answered %d: %s" % (method, _without_query(url), error.code, text[:500]))
+                problem = "answered %d" % error.code
+            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+                problem = str(error)
+            if time.monotonic() + wait > deadline:
+                raise LauncherError("%s %s: %s" % (method, _without_query(url), problem))
+            time.sleep(wait)
+            wait = min(wait * 2, 30)
+
+    def _once(self, method, url, body, headers, size):
+        data = body() if callable(body) else body
+        try:
+            request = urllib.request.Request(url, data=data, method=method, headers=dict(headers))
+            if size is not None:
+                request.add_header("Content-Length", str(size))
+            if data is not None and not request.has_header("Content-type"):
+                request.add_header("Content-Type", "application/octet-stream")
+            # A signed URL of a store must never see the token.
+            if self._is_ours(url):
+                request.add_unredirected_header("Authorization", "Bearer " + self.token)
+            return urllib.request.urlopen(request, timeout=120)
+        finally:
+            # urlopen has sent all of the body when it returns.
+            if callable(body):
+                data.close()
+
+    def _is_ours(self, url):
+        parts = urllib.parse.urlsplit(url)
+        return (parts.scheme, parts.netloc) == self.origin
+
+    def json(self, method, url, value=None):
+        body = None if value is None else json.dumps(value).encode("utf-8")
+        headers = {} if value is None else {"Content-Type": "application/json"}
+        with self.request(method, url, body, headers) as response:
+            text = response.read()
+        return json.loads(text) if text.strip() else {}
+
+    def append(self, name, offset, data):
+        url = "%s/%s?offset=%d" % (self.base, name, offset)
+        with self.request("POST", url, data, {"Content-Type": "application/octet-stream"}) as response:
+            return json.loads(response.read())
+
+
+def _without_query(url):
+    return url.split("?", 1)[0]
+
+
+def _inside(root, relative):
+    """A path below root; the manifest comes from the control plane, but a bug there must not write elsewhere."""
+    parts = [part for part in relative.split("/")]
+    if relative == "" or any(part in ("", ".", "..") for part in parts):
+        raise LauncherError("the manifest names the path %r" % relative)
+    return os.path.join(root, *parts)
+
+
+class Downloads:
+    def __init__(self, server, manifest):
+        self.server = server
+        self.manifest = manifest
+
+    def all(self, folders):
+        for name in self.manifest["inputs"]:
+            kind = self.manifest["inputs"][name]["type"]
+            target = os.path.join(folders["inputs"], name)
+            if kind in ("tree", "model"):
+                os.makedirs(target, exist_ok=True)
+            count = len(self.manifest["inputs"][name]["files"])
+            for index in range(count):
+                self.fetch(lambda: self.manifest["inputs"][name]["files"][index], target)
+        for index in range(len(self.manifest.get("source", []))):
+            self.fetch(lambda: self.manifest["source"][index], folders["source"])
+
+    def fetch(self, entry_of, target):
+        for _ in range(5):
+            entry = entry_of()
+            path = target if entry["path"] == "" else _inside(target, entry["path"])
+            try:
+                self._fetch_once(entry, path)
+                return
+            except Expired:
+                self.manifest = self.server.json("GET", self.server.manifest_url)
+        raise LauncherError("the URL of %s expires faster than it can be used" % entry["path"])
+
+    def _fetch_once(self, entry, path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            digest = hashlib.sha256()
+            size = 0
+            try:
+                with self.server.request("GET", entry["url"]) as response, open(path, "wb") as file:
+                    while True:
+                        chunk = response.read(CHUNK)
+                        if not chunk:
+                            break
+                        digest.update(chunk)
+                        size += len(chunk)
+                        file.write(chunk)
+            except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    raise LauncherError("%s: %s" % (entry["path"], error))
+                time.sleep(1)
+                continue
+            if size < entry["size"] and time.monotonic() < deadline:
+                time.sleep(1)
+                continue
+            break
+        if digest.hexdigest() != entry["sha256"]:
+            raise LauncherError("the bytes of %r are not those of sha256:%s" % (entry["path"], entry["sha256"]))
+        if entry.get("executable"):
+            os.chmod(path, 0o755)
+
+
+class Sender(threading.Thread):
+    """Sends log and events while the step runs, and hears whether to stop it."""
+
+    def __init__(self, server, files, on_cancel):
+        super().__init__(daemon=True)
+        self.server = server
+        self.files = files
+        self.offsets = {name: 0 for name in files}
+        self.on_cancel = on_cancel
+        self.finished = threading.Event()
+        self.failure = None
+
+    def run(self):
+        last = 0.0
+        try:
+            while not self.finished.wait(SEND_SECONDS):
+                sent = self.send()
+                if not sent and time.monotonic() - last > BEAT_SECONDS:
+                    self._append("log", b"")
+                    sent = True
+                if sent:
+                    last = time.monotonic()
+        except Over:
+            self.on_cancel()
+        except Exception as error:
+            self.failure = error
+            self.on_cancel()
+
+    def send(self, final=False):
+        sent = False
+        for name, path in self.files.items():
+            while True:
+                data = self._read(name, path, final)
+                if not data:
+                    break
+                self._append(name, data)
+                sent = True
+        return sent
+
+    def _read(self, name, path, final):
+        if not os.path.exists(path):
+            return b""
+        with open(path, "rb") as file:
+            file.seek(self.offsets[name])
+            data = file.read(CHUNK)
+        if name == "events" and not final:
+            data = data[: data.rfind(b"\n") + 1]
+        return data
+
+    def _append(self, name, data):
+        reply = self.server.append(name, self.offsets[name], data)
+        self.offsets[name] = reply["next"]
+        if reply.get("cancel"):
+            self.on_cancel()
+
+    def stop(self):
+        self.finished.set()
+        self.join()
+        if self.failure is None:
+            self.send(final=True)
+
+
+class Step:
+    def __init__(self, manifest, folders, variables):
+        self.grace = manifest["graceSeconds"]
+        self.cancelled = False
+        self.timer = None
+        self.lock = threading.Lock()
+        self.log = open(os.path.join(folders["root"], "log"), "ab")
+        self.process = subprocess.Popen(
+            ["/bin/sh", "-c", manifest["command"]],
+            cwd=folders["source"],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def cancel(self):
+        with self.lock:
+            if self.cancelled:
+                return
+            self.cancelled = True
+        self._signal(signal.SIGTERM)
+        self.timer = threading.Timer(self.grace, self._signal, [signal.SIGKILL])
+        self.timer.daemon = True
+        self.timer.start()
+
+    def _signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def wait(self):
+        code = self.process.wait()
+        if self.timer:
+            self.timer.cancel()
+        # What the step started and left behind must not go on without it.
+        self._signal(signal.SIGKILL)
+        self.log.close()
+        return code if code >= 0 else 128 - code
+
+
+def declare(folder, outputs):
+    """What the step left, by output: every file with its digest."""
+    left = {}
+    for name in outputs:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            left[name] = {"files": [_described(path, file) for file in _walk(path)]}
+        elif os.path.exists(path):
+            left[name] = {"files": [dict(_described(folder, name), path="")]}
+    return left
+
+
+def _walk(root):
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for file in sorted(files):
+            full = os.path.join(folder, file)
+            real = os.path.realpath(full)
+            if os.path.islink(full) and not real.startswith(os.path.realpath(root) + os.sep):
+                raise LauncherError("the link %s leads out of its output" % os.path.relpath(full, root))
+            yield os.path.relpath(full, root)
+
+
+def _described(root, relative):
+    path = os.path.join(root, relative)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(CHUNK), b""):
+            digest.update(chunk)
+    info = os.stat(path)
+    return {
+        "path": relative.replace(os.sep, "/"),
+        "size": info.st_size,
+        "sha256": digest.hexdigest(),
+        "executable": bool(info.st_mode & 0o100),
+    }
+
+
+def upload(server, folder, outputs):
+    left = declare(folder, outputs)
+    paths = {}
+    for name, output in left.items():
+        for file in output["files"]:
+            base = os.path.join(folder, name)
+            paths[file["sha256"]] = (base if file["path"] == "" else _inside(base, file["path"]), file["size"])
+    for _ in range(20):
+        missing = server.json("POST", server.base + "/outputs", {"outputs": left})["missing"]
+        try:
+            for blob in missing:
+                path, size = paths[blob["sha256"]]
+                server.request("PUT", blob["url"], lambda: open(path, "rb"), blob["headers"], size).close()
+            return
+        except Expired:
+            continue
+    raise LauncherError("upload URLs expire faster than they can be used")
+
+
+def install(requirements, folder):
+    """A Python environment from the lock; gives the folder of its programs."""
+    environment = os.path.join(folder, "environment")
+    lock = os.path.join(folder, "lock.txt")
+    with open(lock, "w", encoding="utf-8") as file:
+        file.write(requirements)
+    for command in (
+        [sys.executable, "-m", "venv", environment],
+        [os.path.join(environment, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", lock],
+    ):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise LauncherError("%s: %s" % (" ".join(command), done.stdout.decode("utf-8", "replace")[-4000:]))
+    return os.path.join(environment, "bin")
+
+
+def lay_out(root):
+    folders = {"root": root}
+    for name in ("inputs", "outputs", "source", "checkpoint"):
+        folders[name] = os.path.join(root, name)
+        os.makedirs(folders[name])
+    return folders
+
+
+def variables_of(manifest, folders, bin_folder):
+    variables = dict(os.environ)
+    # The token is the launcher's; a step gets what the manifest gives it.
+    variables.pop("ESPALIER_TOKEN", None)
+    variables.update(manifest["variables"])
+    variables.update(
+        ESPALIER_INPUTS=folders["inputs"],
+        ESPALIER_OUTPUTS=folders["outputs"],
+        ESPALIER_EVENTS=os.path.join(folders["root"], "events.jsonl"),
+        ESPALIER_CHECKPOINT=folders["checkpoint"],
+        ESPALIER_PARAMS=json.dumps(manifest["params"]),
+    )
+    if bin_folder:
+        variables["PATH"] = bin_folder + os.pathsep + variables.get("PATH", os.defpath)
+    return variables
+
+
+def run(server, root):
+    manifest = server.json("GET", server.manifest_url)
+    if manifest["protocol"] != PROTOCOL:
+        raise LauncherError("the control plane speaks protocol %s, this launcher %d" % (manifest["protocol"], PROTOCOL))
+    folders = lay_out(root)
+    Downloads(server, manifest).all(folders)
+    bin_folder = install(manifest["environment"]["requirements"], root) if manifest.get("environment") else None
+    open(os.path.join(root, "events.jsonl"), "ab").close()
+    stop = {"asked": False, "step": None}
+
+    def cancel(*_):
+        stop["asked"] = True
+        if stop["step"]:
+            stop["step"].cancel()
+
+    signal.signal(signal.SIGTERM, cancel)
+    signal.signal(signal.SIGINT, cancel)
+    step = stop["step"] = Step(manifest, folders, variables_of(manifest, folders, bin_folder))
+    if stop["asked"]:
+        step.cancel()
+    sender = Sender(server, {"log": os.path.join(root, "log"), "events": os.path.join(root, "events.jsonl")}, cancel)
+    sender.start()
+    code = step.wait()
+    sender.stop()
+    if sender.failure is not None:
+        raise LauncherError("the control plane can not be reached: %s" % sender.failure)
+    if code == 0 and not step.cancelled:
+        upload(server, folders["outputs"], manifest["outputs"])
+    server.json("POST", server.base + "/exit", {"exitCode": code, "cancelled": step.cancelled})
+    return 143 if step.cancelled and code == 0 else code
+
+
+def tell(server, message):
+    """The last words of a launcher that failed; if even these do not arrive, stderr has them."""
+    sys.stderr.write("espalier launcher: %s\n" % message)
+    try:
+        server.json("POST", server.base + "/exit", {"exitCode": LAUNCHER_FAILED, "error": message[:8000]})
+    except (LauncherError, Over, Expired):
+        pass
+
+
+def main():
+    if len(sys.argv) != 2 or not sys.argv[1].split("?")[0].endswith("/manifest") or not os.environ.get("ESPALIER_TOKEN"):
+        sys.stderr.write("usage: ESPALIER_TOKEN=... launcher.py <manifest URL>\n")
+        return 2
+    server = Server(sys.argv[1], os.environ["ESPALIER_TOKEN"])
+    root = tempfile.mkdtemp(prefix="espalier-", dir=os.environ.get("ESPALIER_WORK"))
+    try:
+        return run(server, root)
+    except Over as error:
+        sys.stderr.write("espalier launcher: the attempt is over: %s\n" % error)
+        return LAUNCHER_FAILED
+    except (LauncherError, OSError) as error:
+        tell(server, str(error))
+        return LAUNCHER_FAILED
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
