@@ -225,7 +225,9 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
       score: scoresOf(signature, outputs, rows),
     };
     for (let column = 0; column < width; column++) {
-      line[`c${column}`] = Array.from({ length: rows }, (_, row) => values[row * width + column]);
+      const cells: unknown[] = new Array(rows);
+      for (let row = 0; row < rows; row++) cells[row] = values[row * width + column];
+      line[`c${column}`] = cells;
     }
     capture.add(line);
   }

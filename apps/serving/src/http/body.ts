@@ -8,24 +8,31 @@ function tooLarge(limitBytes: number): EspalierError {
   });
 }
 
-/** The whole body. Errors: TOO_LARGE (the rest is not read), INVALID_INPUT when the caller breaks off. */
+/**
+ * The whole body. Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
+ * whose connection is closed while it sends never sees the answer; the server's request timeout bounds that.
+ */
 export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
-  if (announced > limitBytes) return Promise.reject(tooLarge(limitBytes));
+  if (announced > limitBytes) {
+    request.resume();
+    return Promise.reject(tooLarge(limitBytes));
+  }
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > limitBytes) {
-        request.pause();
-        request.removeAllListeners("data");
+        chunks.length = 0;
         reject(tooLarge(limitBytes));
         return;
       }
       chunks.push(chunk);
     });
-    request.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
+    request.on("end", () => {
+      if (size <= limitBytes) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+    });
     request.on("error", () => reject(badRequest("The request broke off before its body was complete")));
   });
 }

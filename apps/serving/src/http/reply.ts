@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 
-/** Sends a whole answer at once; after TOO_LARGE the unread rest of the request forbids reuse of the connection. */
+/** Sends a whole answer at once; nothing when one is sent already or the caller is gone. */
 export function reply(
   response: ServerResponse,
   status: number,
@@ -11,7 +11,6 @@ export function reply(
   if (response.headersSent || response.destroyed) return;
   headers["content-type"] = contentType;
   headers["content-length"] = Buffer.byteLength(body);
-  if (status === 413) headers.connection = "close";
   response.writeHead(status, headers);
   response.end(body);
 }

@@ -31,12 +31,15 @@ export interface Upstream {
 /** Nothing of the request can have been answered when these occur, and a prediction may be asked twice anyway. */
 const brokenConnection = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "UND_ERR_CLOSED"]);
 
+const answerMilliseconds = 60_000;
+/** A server that is busy with one long run answers late; one that is stuck must not hold up `/status`. */
+const probeMilliseconds = 5_000;
+
 export function createUpstream(target: RoutedVersion): Upstream {
   const pool = new Pool(`http://127.0.0.1:${target.port}`, {
     connections: 256,
     keepAliveTimeout: 30_000,
-    headersTimeout: 60_000,
-    bodyTimeout: 60_000,
+    bodyTimeout: answerMilliseconds,
     connectTimeout: 5_000,
   });
 
@@ -63,7 +66,8 @@ export function createUpstream(target: RoutedVersion): Upstream {
     send,
     async probe() {
       try {
-        const answer = await dispatch(pool, { method: "GET", path: "/v2/health/ready", headers: {}, body: undefined });
+        const probe = { method: "GET", path: "/v2/health/ready", headers: {}, body: undefined } as const;
+        const answer = await dispatch(pool, probe, probeMilliseconds);
         upstream.ready = answer.status === 200;
         upstream.message = upstream.ready ? undefined : `its readiness answers ${answer.status}`;
       } catch (error) {
@@ -77,7 +81,7 @@ export function createUpstream(target: RoutedVersion): Upstream {
   return upstream;
 }
 
-function dispatch(pool: Pool, request: UpstreamRequest): Promise<UpstreamAnswer> {
+function dispatch(pool: Pool, request: UpstreamRequest, timeout = answerMilliseconds): Promise<UpstreamAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let status = 0;
@@ -99,7 +103,13 @@ function dispatch(pool: Pool, request: UpstreamRequest): Promise<UpstreamAnswer>
       },
     };
     pool.dispatch(
-      { method: request.method, path: request.path, headers: request.headers, body: request.body ?? null },
+      {
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        body: request.body ?? null,
+        headersTimeout: timeout,
+      },
       handler,
     );
   });
