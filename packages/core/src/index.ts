@@ -142,6 +142,13 @@ export {
   scheduleSchema,
   stepSchema,
 } from "./ir/pipeline.ts";
+export {
+  type PlanFacts,
+  type PlannableRun,
+  type PlannedAction,
+  type PlannedStep,
+  planRun,
+} from "./ir/plan.ts";
 export { recordBuiltins } from "./ir/record-builtins.ts";
 export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";

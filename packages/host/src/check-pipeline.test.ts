@@ -1,7 +1,7 @@
 import { builtinOutputs, recordBuiltins } from "@espalier/core";
+import { dataBuiltins } from "@espalier/embedded";
 import { expect, test } from "vitest";
 import { checkPipelineFile } from "./check-pipeline.ts";
-import { dataBuiltins } from "./index.ts";
 import { findPipeline } from "./pipelines.ts";
 import { loadProject } from "./project.ts";
 import { temporaryProject } from "./testing/temporary-project.ts";

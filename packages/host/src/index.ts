@@ -1,4 +1,3 @@
-export { createLocalFiles, dataBuiltins, duesBetween, nextDue } from "@espalier/embedded";
 export { type Catalog, catalog, embeddedDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { loadEmbeddedParts } from "./embedded-parts.ts";

@@ -1,12 +1,12 @@
 import { EspalierError } from "../errors.ts";
+import { dependenciesOf } from "../ir/graph.ts";
+import { runScope } from "../ir/run-scope.ts";
 import type { RunRow, StepRow } from "../record/engine-record.ts";
 import type { RunState } from "../record/states.ts";
 import { driveStep } from "./drive-step.ts";
 import { failpoint } from "./failpoint.ts";
-import { dependenciesOf } from "../ir/graph.ts";
 import type { EngineOptions } from "./options.ts";
 import { RunContext } from "./run-context.ts";
-import { runScope } from "./run-scope.ts";
 import type { Slots } from "./slots.ts";
 
 /** Everything stored about a claimed run, ready to be driven on. */

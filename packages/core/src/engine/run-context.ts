@@ -1,9 +1,9 @@
 import { EspalierError } from "../errors.ts";
 import type { PipelineIr, StepIr } from "../ir/pipeline.ts";
+import type { RunScope } from "../ir/run-scope.ts";
 import type { AttemptRow, RunRow, StepRow } from "../record/engine-record.ts";
 import { leasedWrites } from "./let-go.ts";
 import type { EngineOptions } from "./options.ts";
-import type { RunScope } from "./run-scope.ts";
 import type { Slots } from "./slots.ts";
 
 type StepPatch = Parameters<EngineOptions["record"]["moveStep"]>[3];
