@@ -8,6 +8,20 @@ export {
 } from "./client.ts";
 export { type ErrorBody, errorBodySchema, errorFromResponse } from "./error-body.ts";
 export {
+  type LauncherAppendReply,
+  type LauncherDownload,
+  type LauncherExit,
+  type LauncherManifest,
+  type LauncherOutputs,
+  type LauncherOutputsReply,
+  launcherAppendQuerySchema,
+  launcherAppendReplySchema,
+  launcherExitSchema,
+  launcherManifestSchema,
+  launcherOutputsReplySchema,
+  launcherOutputsSchema,
+} from "./launcher.ts";
+export {
   type Approval,
   type AuditRow,
   approvalSchema,

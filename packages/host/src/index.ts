@@ -1,6 +1,6 @@
 export { type Catalog, catalog, embeddedDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
-export { loadEmbeddedParts } from "./embedded-parts.ts";
+export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
 export {
   cacheFolder,

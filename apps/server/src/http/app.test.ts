@@ -12,7 +12,7 @@ const principals: Record<string, Principal> = {
   admin: { actor: "owner", grant: { kind: "role", role: "admin" } },
   editor: { actor: "token:e", grant: { kind: "role", role: "editor" } },
   viewer: { actor: "token:v", grant: { kind: "role", role: "viewer" } },
-  attempt: { actor: "attempt:a1", grant: { kind: "attempt", attemptId: "a1" } },
+  attempt: { actor: "attempt:a1", grant: { kind: "attempt", attemptId: "a1", runId: "r1" } },
 };
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -165,7 +165,7 @@ describe("answers", () => {
     await app.inject({ method: "DELETE", url: "/api/v1/secrets/API_KEY", headers: bearer("editor") });
     await app.inject({ method: "POST", url: "/api/v1/runs/r1/cancel", headers: bearer("admin") });
     expect(audited).toEqual([
-      { action: "secrets.delete", actor: "token:e", subject: "API_KEY", outcome: "done" },
+      { action: "secrets.delete", actor: "token:e", subject: "API_KEY", outcome: "ok" },
       { action: "runs.cancel", actor: "owner", subject: "r1", outcome: "UNSUPPORTED" },
     ]);
   });

@@ -15,8 +15,8 @@ export interface RequestContext {
   lastEventId: string | undefined;
   /** The rest of a path that ends in `*`. */
   rest: string;
-  /** Path and query as the client sent them. */
-  url: string;
+  /** Bytes of the body, where the client said so. */
+  contentLength: number | undefined;
 }
 
 export interface BytesAnswer {

@@ -1,4 +1,5 @@
 import { errorBodySchema, type RouteDefinition, routes } from "@espalier/contract";
+import { jsonSchema } from "@espalier/core";
 import { z } from "zod";
 
 type Document = Record<string, unknown>;
@@ -10,6 +11,9 @@ export async function openApiDocument(version: string): Promise<Document> {
     import("@fastify/swagger"),
     import("fastify-type-provider-zod"),
   ]);
+  // A schema that contains itself needs a name.
+  const schemaRegistry = z.registry<{ id: string }>();
+  schemaRegistry.add(jsonSchema, { id: "Json" });
   const app = fastify();
   app.setValidatorCompiler(provider.validatorCompiler);
   app.setSerializerCompiler(() => JSON.stringify);
@@ -20,7 +24,8 @@ export async function openApiDocument(version: string): Promise<Document> {
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
-    transform: provider.jsonSchemaTransform,
+    transform: provider.createJsonSchemaTransform({ schemaRegistry }),
+    transformObject: provider.createJsonSchemaTransformObject({ schemaRegistry }),
   });
   for (const [name, route] of Object.entries(routes) as [string, RouteDefinition][]) {
     app.route({ method: route.method, url: route.path, schema: schemaOf(name, route), handler: () => undefined });

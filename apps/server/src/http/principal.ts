@@ -5,7 +5,7 @@ import { EspalierError } from "@espalier/core";
 export interface Principal {
   /** As audit rows name it: `owner`, `token:ci`, `attempt:01J...`. */
   actor: string;
-  grant: { kind: "role"; role: Role } | { kind: "attempt"; attemptId: string };
+  grant: { kind: "role"; role: Role } | { kind: "attempt"; attemptId: string; runId: string };
 }
 
 /** Finds the principal of a bearer token; undefined when it is unknown, revoked or expired. */

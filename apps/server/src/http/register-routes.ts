@@ -44,7 +44,7 @@ export function registerRoutes(app: FastifyInstance, options: RegisterOptions): 
         const entry = { actor: request.principal?.actor ?? "nobody", action: name, subject };
         try {
           const result = await handler(input);
-          await options.audit({ ...entry, outcome: "done" });
+          await options.audit({ ...entry, outcome: "ok" });
           return result;
         } catch (error) {
           await options.audit({ ...entry, outcome: errorForClient(error, request.id).code });
@@ -102,7 +102,7 @@ function inputOf(
     signal: AbortSignal.any([gone.signal, closing]),
     lastEventId: Array.isArray(lastEventId) ? lastEventId[0] : lastEventId,
     rest: (request.params as Record<string, string> | undefined)?.["*"] ?? "",
-    url: request.url,
+    contentLength: contentLengthOf(request.headers["content-length"]),
   };
 }
 
@@ -113,4 +113,8 @@ function acceptsNoBody(route: RouteDefinition): boolean {
 async function noBodyAsEmpty(request: FastifyRequest): Promise<void> {
   // Fastify validates an absent body as null.
   request.body ??= {};
+}
+
+function contentLengthOf(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }

@@ -1,0 +1,46 @@
+import { EspalierError } from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import type { Handlers } from "../http/handler.ts";
+import { accessHandlers } from "./access.ts";
+import { approvalHandlers } from "./approvals.ts";
+import { artifactHandlers } from "./artifacts.ts";
+import { datasetHandlers } from "./datasets.ts";
+import { endpointHandlers } from "./endpoints.ts";
+import { logHandlers } from "./logs.ts";
+import { modelHandlers } from "./models.ts";
+import { operationHandlers } from "./operations.ts";
+import { projectHandlers } from "./project.ts";
+import { runHandlers } from "./runs.ts";
+import { scheduleHandlers } from "./schedules.ts";
+
+/** Every route of the contract by its name. */
+export function allHandlers(plane: ControlPlane): Handlers {
+  const notYet = (): never => {
+    throw new EspalierError("UNSUPPORTED", "This control plane can not do that yet");
+  };
+  return {
+    ...projectHandlers(plane),
+    ...runHandlers(plane),
+    ...logHandlers(plane),
+    ...artifactHandlers(plane),
+    ...datasetHandlers(plane),
+    ...modelHandlers(plane),
+    ...endpointHandlers(plane),
+    ...scheduleHandlers(plane),
+    ...approvalHandlers(plane),
+    ...accessHandlers(plane),
+    ...operationHandlers(plane),
+    "plan.make": notYet,
+    "monitors.list": notYet,
+    "monitors.reports": notYet,
+    "monitors.run": notYet,
+    "simulations.list": notYet,
+    "simulations.start": notYet,
+    "simulations.get": notYet,
+    "simulations.events": notYet,
+    "simulations.cancel": notYet,
+    "rollouts.advance": notYet,
+    "report.get": notYet,
+    "report.html": notYet,
+  };
+}

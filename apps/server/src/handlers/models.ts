@@ -1,0 +1,71 @@
+import type { ModelVersion } from "@espalier/contract";
+import { EspalierError } from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import type { ModelVersionRow } from "../db/queries/models.ts";
+import type { HandlersOf, NamesUnder } from "../http/handler.ts";
+import { actorOf } from "./actor.ts";
+
+export function modelHandlers({ record }: ControlPlane): HandlersOf<NamesUnder<"models"> | NamesUnder<"verdicts">> {
+  const modelOf = async (name: string) => {
+    const model = await record.models.get(name);
+    if (model !== undefined) return model;
+    throw new EspalierError("NOT_FOUND", `There is no model ${name}`, {
+      hint: "`espalier model list` shows those there are.",
+    });
+  };
+  return {
+    "models.list": ({ query }) => record.models.list(query),
+    "models.show": ({ params }) => modelOf(params.name),
+    "models.versions": async ({ params, query }) => {
+      await modelOf(params.name);
+      const page = await record.models.versions(params.name, query);
+      return { ...page, items: page.items.map(versionOf) };
+    },
+    "models.version": async ({ params }) => {
+      const version = await record.models.version(params.name, versionReference(params.version));
+      if (version === undefined) {
+        throw new EspalierError("NOT_FOUND", `There is no version ${params.version} of the model ${params.name}`, {
+          hint: `\`espalier model show ${params.name}\` lists versions and aliases.`,
+        });
+      }
+      return versionOf(version);
+    },
+    "models.promote": async (input) => {
+      const { name, alias } = input.params;
+      await record.aliases.set({
+        name,
+        alias,
+        toVersion: input.body.version,
+        changedBy: actorOf(input),
+        ...(input.body.from === undefined ? {} : { expectedVersion: input.body.from }),
+      });
+      return modelOf(name);
+    },
+    "models.dropAlias": async (input) => {
+      await record.aliases.set({ ...input.params, toVersion: undefined, changedBy: actorOf(input) });
+      return { done: true };
+    },
+    "verdicts.list": async ({ query }) => {
+      const page = await record.verdicts.list({ runId: query.runId }, query);
+      return {
+        ...page,
+        items: page.items.map((row) => ({
+          ...row,
+          candidate: row.candidateDigest,
+          ...(row.championDigest === undefined ? {} : { champion: row.championDigest }),
+          verdict: row.report,
+        })),
+      };
+    },
+  };
+}
+
+/** A number, `latest` or `@alias`, as the route has checked it. */
+export function versionReference(text: string): number | "latest" | `@${string}` {
+  if (text === "latest") return text;
+  return text.startsWith("@") ? (text as `@${string}`) : Number(text);
+}
+
+export function versionOf(row: ModelVersionRow): ModelVersion {
+  return { ...row, gate: row.verdictId === undefined ? "none" : "passed", tags: { ...row.tags } };
+}

@@ -1,0 +1,82 @@
+import type { StackInfo } from "@espalier/contract";
+import { type OpenableComponent, pipelineDigest, type ToolManifest, toEspalierError } from "@espalier/core";
+import { embeddedDefaults, findTool, loadPipelines } from "@espalier/host";
+import type { ControlPlane } from "../control-plane.ts";
+import type { HandlersOf, NamesUnder } from "../http/handler.ts";
+import { readPipeline } from "../runs/read-pipeline.ts";
+
+export function projectHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"project">> {
+  const { project, record } = plane;
+  return {
+    "project.info": async () => ({
+      project: project.name,
+      projectId: project.name,
+      version: plane.version,
+      defaultStack: project.defaultStack,
+      record: record.kind === "postgres" ? "postgresql" : "sqlite",
+      stack: plane.stack.name,
+    }),
+    "project.stacks": async () => ({
+      items: await Promise.all(Object.keys(project.stacks).map((name) => stackInfo(plane, name))),
+    }),
+    "project.pipelines": async () => ({
+      items: (await loadPipelines(project.directory)).map(({ pipeline, faults, file }) => {
+        const broken = faults.length > 0 || pipeline === undefined;
+        return {
+          name: pipeline?.name ?? file,
+          path: file,
+          steps: Object.keys(pipeline?.steps ?? {}),
+          ...(pipeline?.schedule === undefined ? {} : { schedule: pipeline.schedule }),
+          ...(broken ? { error: faults[0]?.message ?? "it can not be read" } : { digest: pipelineDigest(pipeline) }),
+        };
+      }),
+    }),
+    "project.pipeline": async ({ params }) => {
+      const { pipeline, file } = await readPipeline(plane, params.pipeline, plane.stack.name);
+      return { path: file, digest: pipelineDigest(pipeline), ir: pipeline };
+    },
+  };
+}
+
+type Component = StackInfo["components"][number];
+
+/** From manifests alone: a tool whose package is missing is listed with what is wrong, and the others are not lost for it. */
+async function stackInfo({ project }: ControlPlane, name: string): Promise<StackInfo> {
+  const stack = project.stacks[name] ?? {};
+  const parent = project.config.stacks?.[name]?.extends;
+  const components: Component[] = [];
+  for (const component of Object.keys(embeddedDefaults) as OpenableComponent[]) {
+    if (component === "compute") {
+      const computes = { default: {}, ...stack.compute };
+      for (const [compute, { uses }] of Object.entries<{ uses?: string | undefined }>(computes)) {
+        components.push({ ...(await toolInfo(project.directory, component, uses)), name: compute });
+      }
+      continue;
+    }
+    components.push(await toolInfo(project.directory, component, stack[component]?.uses));
+  }
+  return {
+    name,
+    isDefault: name === project.defaultStack,
+    ...(parent === undefined ? {} : { extends: parent }),
+    components,
+  };
+}
+
+async function toolInfo(
+  directory: string,
+  component: OpenableComponent,
+  uses = embeddedDefaults[component],
+): Promise<Component> {
+  try {
+    const { manifest } = await findTool(component, uses, directory, `stacks.${component}`);
+    return { component, tool: manifest.tool, provider: manifest.provider, verified: labelOf(manifest) };
+  } catch (error) {
+    return { component, tool: uses, provider: "custom", verified: toEspalierError(error).message };
+  }
+}
+
+function labelOf({ verified }: ToolManifest): string {
+  const live = verified.live === "not yet run against the live service" ? `, ${verified.live}` : "";
+  return `${verified.label}: ${verified.against}${live}`;
+}

@@ -1,0 +1,78 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Json, RunRow } from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import type { NoticeRow } from "../db/queries/notices.ts";
+
+const pollMilliseconds = 5_000;
+const requestTimeoutMilliseconds = 10_000;
+/** The waits double from 5 seconds: the last of 12 tries comes about five hours after the first. */
+const mostTries = 12;
+const firstRetrySeconds = 5;
+
+/** Puts the notice of an ended run into the outbox; it is told once, however often this is called. */
+export async function enqueueRunNotice({ record, project }: ControlPlane, run: RunRow): Promise<void> {
+  const { notify } = run.pipeline;
+  if (notify === undefined || !(notify.on ?? ["failed"]).some((state) => state === run.state)) return;
+  await record.notices.enqueue({
+    id: `run:${run.id}:${run.state}`,
+    kind: `run.${run.state}`,
+    target: notify.webhook,
+    payload: {
+      specversion: "1.0",
+      type: `dev.espalier.run.${run.state}`,
+      source: `espalier:${project.name}`,
+      id: `run:${run.id}:${run.state}`,
+      time: new Date(run.finishedAt ?? Date.now()).toISOString(),
+      datacontenttype: "application/json",
+      data: {
+        project: project.name,
+        pipeline: run.pipeline.name,
+        runId: run.id,
+        state: run.state,
+        trigger: run.trigger as unknown as Json,
+        error: (run.error ?? null) as unknown as Json,
+      },
+    },
+  });
+}
+
+/** Sends what is due, again and again, until the control plane closes. */
+export async function deliverNotices(plane: ControlPlane): Promise<void> {
+  while (!plane.closing.aborted) {
+    try {
+      for (const notice of await plane.record.notices.claim(20, 60)) await deliver(plane, notice);
+    } catch (error) {
+      plane.logger.error({ err: error }, "notices could not be delivered");
+    }
+    try {
+      await delay(pollMilliseconds, undefined, { signal: plane.closing, ref: false });
+    } catch {
+      return;
+    }
+  }
+}
+
+async function deliver({ record, stack, closing, logger }: ControlPlane, notice: NoticeRow): Promise<void> {
+  const retry = (error: string): Promise<void> => {
+    const seconds = firstRetrySeconds * 2 ** Math.max(0, notice.tries - 1);
+    return record.notices.failed(notice.id, error, notice.tries >= mostTries ? undefined : seconds);
+  };
+  const url = /^https?:\/\//.test(notice.target) ? notice.target : (await stack.secrets.get(notice.target))?.reveal();
+  if (url === undefined || !URL.canParse(url)) return retry(`there is no secret ${notice.target}`);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/cloudevents+json" },
+      body: JSON.stringify(notice.payload),
+      signal: AbortSignal.any([closing, AbortSignal.timeout(requestTimeoutMilliseconds)]),
+      redirect: "error",
+    });
+    await response.body?.cancel();
+    if (response.ok) return record.notices.done(notice.id);
+    await retry(`the webhook answered ${response.status}`);
+  } catch (error) {
+    // The address may be a secret: only the kind of failure is kept.
+    logger.debug({ err: error, notice: notice.id }, "a webhook did not answer");
+    if (!closing.aborted) await retry(`the webhook did not answer (${error instanceof Error ? error.name : "error"})`);
+  }
+}

@@ -1,0 +1,142 @@
+import { statfs } from "node:fs/promises";
+import type { DoctorReport } from "@espalier/contract";
+import { type ArtifactRef, type NamedRoot, toEspalierError, verifyStore } from "@espalier/core";
+import { checkStack, loadPipelines } from "@espalier/host";
+import type { ControlPlane } from "../control-plane.ts";
+
+type Check = DoctorReport["checks"][number];
+
+const scarceDiskBytes = 1024 ** 3;
+
+/** Record, store, tools, pipelines, disk and endpoints; `deep` reads and hashes every blob. */
+export async function checkHealth(
+  plane: ControlPlane,
+  { deep, stack = plane.stack.name }: { deep: boolean; stack?: string | undefined },
+): Promise<DoctorReport> {
+  const checks: Check[] = [];
+  const run = async (name: string, check: () => Promise<Check[]>): Promise<void> => {
+    try {
+      checks.push(...(await check()));
+    } catch (error) {
+      const { message, at, hint } = toEspalierError(error);
+      checks.push({
+        name,
+        status: "fail",
+        message,
+        ...(at === undefined ? {} : { at }),
+        ...(hint === undefined ? {} : { hint }),
+      });
+    }
+  };
+  await run("record", async () => {
+    await plane.record.settings.databaseId();
+    return [
+      {
+        name: "record",
+        status: "ok",
+        message: `${plane.record.kind === "postgres" ? "PostgreSQL" : "SQLite"} answers`,
+      },
+    ];
+  });
+  await run("stack", () => stackChecks(plane, stack));
+  await run("pipelines", () => pipelineChecks(plane));
+  await run("disk", () => diskChecks(plane));
+  await run("endpoints", () => endpointChecks(plane));
+  await run("artifacts", () => (deep ? deepChecks(plane) : shallowChecks(plane)));
+  return { healthy: checks.every((check) => check.status !== "fail"), checks };
+}
+
+async function stackChecks({ project }: ControlPlane, stack: string): Promise<Check[]> {
+  const faults = await checkStack(project, stack);
+  if (faults.length === 0)
+    return [{ name: "stack", status: "ok", message: `every tool of the stack ${stack} is there` }];
+  return faults.map((fault) => ({
+    name: "stack",
+    status: "fail",
+    message: fault.message,
+    at: fault.at ?? fault.pointer,
+    ...(fault.hint === undefined ? {} : { hint: fault.hint }),
+  }));
+}
+
+async function pipelineChecks({ project }: ControlPlane): Promise<Check[]> {
+  const pipelines = await loadPipelines(project.directory);
+  const faults = pipelines.flatMap((pipeline) => pipeline.faults);
+  if (faults.length === 0) return [{ name: "pipelines", status: "ok", message: `${pipelines.length} can be read` }];
+  return faults.map((fault) => ({
+    name: "pipelines",
+    status: "fail",
+    message: fault.message,
+    at: fault.at ?? fault.pointer,
+    ...(fault.hint === undefined ? {} : { hint: fault.hint }),
+  }));
+}
+
+async function diskChecks({ project }: ControlPlane): Promise<Check[]> {
+  const { bavail, bsize } = await statfs(project.stateDirectory);
+  const free = bavail * bsize;
+  const message = `${(free / 1024 ** 3).toFixed(1)} GiB free`;
+  if (free >= scarceDiskBytes) return [{ name: "disk", status: "ok", message }];
+  return [{ name: "disk", status: "warn", message, hint: "`espalier gc` previews what can go." }];
+}
+
+async function endpointChecks({ record, stack }: ControlPlane): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const endpoint of (await record.endpoints.list({ limit: 1000 })).items) {
+    const status = await stack.deployer.status(endpoint.name);
+    const name = `endpoint ${endpoint.name}`;
+    if (status?.ready) checks.push({ name, status: "ok", message: `serves generation ${status.generation}` });
+    else checks.push({ name, status: "fail", message: "does not serve", hint: `\`espalier deploy\` starts it again.` });
+  }
+  return checks;
+}
+
+async function shallowChecks(plane: ControlPlane): Promise<Check[]> {
+  let looked = 0;
+  const missing = new Set<string>();
+  for await (const ref of distinct(plane)) {
+    looked += 1;
+    if (!(await plane.artifacts.exists(ref))) missing.add(ref.digest);
+  }
+  if (missing.size === 0) {
+    return [{ name: "artifacts", status: "ok", message: `${looked} are whole by size; \`--deep\` hashes them` }];
+  }
+  return [...missing].slice(0, 100).map((digest) => ({
+    name: "artifacts",
+    status: "fail",
+    message: `${digest} is not whole`,
+    hint: "Run the step that made it again with `--force`.",
+  }));
+}
+
+async function deepChecks(plane: ControlPlane): Promise<Check[]> {
+  async function* named(): AsyncGenerator<NamedRoot> {
+    for await (const ref of distinct(plane)) yield { name: `${ref.type} ${ref.digest}`, ref };
+  }
+  const report = await verifyStore(plane.stack.artifactStore, named());
+  if (report.damages.length === 0) {
+    return [
+      {
+        name: "artifacts",
+        status: "ok",
+        message: `${report.objects} objects (${report.bytes} bytes) hash to their names`,
+      },
+    ];
+  }
+  return report.damages.map((damage) => ({
+    name: "artifacts",
+    status: "fail",
+    message: damage.message,
+    at: damage.key,
+    hint: `Needed by ${damage.usedBy.slice(0, 3).join(", ") || "nothing"}. Delete it from the store and run the step that made it again with \`--force\`.`,
+  }));
+}
+
+async function* distinct({ record }: ControlPlane): AsyncGenerator<ArtifactRef, void, void> {
+  const seen = new Set<string>();
+  for await (const ref of record.references.artifacts()) {
+    if (seen.has(ref.digest)) continue;
+    seen.add(ref.digest);
+    yield ref;
+  }
+}

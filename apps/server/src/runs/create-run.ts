@@ -1,0 +1,85 @@
+import type { CreateRun } from "@espalier/contract";
+import { EspalierError, type NewRun, type RunOptions, type RunRow, ulid } from "@espalier/core";
+import { prepareRun } from "@espalier/host";
+import type { ControlPlane } from "../control-plane.ts";
+import { convertParameters } from "./parameters.ts";
+import { readPipeline } from "./read-pipeline.ts";
+import { resolveReference } from "./resolve-reference.ts";
+
+export type RunTrigger = NewRun["trigger"];
+
+/** Checks, resolves and snapshots everything the run depends on, then puts it on record and wakes the engine. */
+export async function createRun(
+  plane: ControlPlane,
+  request: CreateRun,
+  by: string,
+  trigger: RunTrigger = { kind: "manual", by },
+): Promise<RunRow> {
+  // A create repeated after a lost answer is the same run, also when files have changed since.
+  const earlier = request.id === undefined ? undefined : await plane.record.runs.get(request.id);
+  if (earlier !== undefined) return earlier;
+  const stack = request.stack ?? plane.stack.name;
+  const { pipeline } = await readPipeline(plane, request.pipeline, stack);
+  const run = await plane.record.engine.createRun(
+    await prepareRun(
+      {
+        projectFolder: plane.project.directory,
+        stateFolder: plane.project.stateDirectory,
+        pipeline,
+        params: convertParameters(pipeline, request.params ?? {}),
+        stack,
+        trigger,
+        options: definedOptions(request.options ?? {}),
+        id: request.id ?? ulid(),
+        ...(request.logicalDate === undefined ? {} : { logicalDate: instantOf(request.logicalDate) }),
+      },
+      {
+        artifacts: plane.artifacts,
+        files: plane.files,
+        builtins: plane.builtins,
+        environments: plane.environments,
+        resolve: (reference) => resolveReference(plane.record, reference),
+      },
+    ),
+  );
+  plane.engine.wake(run.id);
+  return run;
+}
+
+/** A run that ended without success goes on in a new one: the same pipeline, parameters, inputs and date. */
+export async function resumeRun(
+  plane: ControlPlane,
+  run: RunRow,
+  from: string[] | undefined,
+  by: string,
+): Promise<RunRow> {
+  if (run.state !== "failed" && run.state !== "cancelled") {
+    throw new EspalierError("CONFLICT", `Run ${run.id} is ${run.state}; only a failed or cancelled run is resumed`, {
+      hint: run.state === "succeeded" ? "`espalier run` starts a new one." : "It goes on by itself.",
+    });
+  }
+  const { only, force } = run.options;
+  const resumed = await plane.record.engine.createRun({
+    id: ulid(),
+    pipeline: run.pipeline,
+    pipelineDigest: run.pipelineDigest,
+    params: run.params,
+    stack: run.stack,
+    trigger: { kind: "resume", by, id: run.id },
+    logicalDate: run.logicalDate ?? new Date(run.createdAt).toISOString(),
+    options: definedOptions({ only, force, from, resumes: run.id }),
+    resolved: run.resolved,
+    snapshots: run.snapshots,
+  });
+  plane.engine.wake(resumed.id);
+  return resumed;
+}
+
+/** A date without a time means its midnight in UTC. */
+export function instantOf(date: string): string {
+  return new Date(date).toISOString();
+}
+
+function definedOptions(options: { [Key in keyof RunOptions]?: RunOptions[Key] | undefined }): RunOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as RunOptions;
+}

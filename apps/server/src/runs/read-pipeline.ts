@@ -1,0 +1,15 @@
+import { faultsError, type PipelineIr } from "@espalier/core";
+import { checkPipelineFile, findPipeline, wholePipeline } from "@espalier/host";
+import type { ControlPlane } from "../control-plane.ts";
+
+/** The pipeline that a person means, without any fault in this stack; the error lists all there are, each with its place. */
+export async function readPipeline(
+  plane: ControlPlane,
+  wanted: string,
+  stack: string,
+): Promise<{ pipeline: PipelineIr; file: string }> {
+  const parsed = await findPipeline(plane.project.directory, wanted);
+  const faults = await checkPipelineFile(plane.project, parsed, { builtins: Object.values(plane.builtins), stack });
+  if (faults.length > 0) throw faultsError(faults, parsed.file);
+  return { pipeline: wholePipeline(parsed), file: parsed.file };
+}

@@ -1,0 +1,227 @@
+import { join } from "node:path";
+import { createArtifacts, EspalierError } from "@espalier/core";
+import {
+  createPythonEnvironments,
+  createRemoteAttempts,
+  createStaging,
+  loadEmbeddedParts,
+  loadProject,
+  openStack,
+} from "@espalier/host";
+import type { Logger } from "pino";
+import type { ControlPlane } from "./control-plane.ts";
+import { openRecord } from "./db/record.ts";
+import { allHandlers } from "./handlers/all.ts";
+import { isLoopback } from "./http/allowed-hosts.ts";
+import { createApp } from "./http/app.ts";
+import { registerRoutes } from "./http/register-routes.ts";
+import { registerSystemRoutes } from "./http/system-routes.ts";
+import { createUrlSigner } from "./http/url-signer.ts";
+import { tokenVerifier } from "./http/verify-token.ts";
+import { registerLauncherRoutes } from "./launcher/launcher-routes.ts";
+import { remoteWork } from "./launcher/remote-work.ts";
+import { listen } from "./listen.ts";
+import { createLogger } from "./logger.ts";
+import { startLoops } from "./loops.ts";
+import { acquireOwnership, type Owned } from "./owner/ownership.ts";
+import { builtinsByName, makeEngine } from "./start-engine.ts";
+import { version } from "./version.ts";
+
+export interface StartOptions {
+  projectDirectory: string;
+  /** The stack of endpoints, secrets, monitors and artifacts; the project's default when left out. */
+  stack?: string;
+  /** 0, the default, takes any free one. */
+  port?: number;
+  /** 127.0.0.1 by default; any but loopback needs tokens. */
+  host?: string;
+  /** PostgreSQL. Left out: the environment's DATABASE_URL, or SQLite in the project. */
+  databaseUrl?: string;
+  /** `up` wants to be the owner: CONFLICT when another process is. A command is content with the one there is. */
+  role?: "up" | "command";
+  logger?: Logger;
+}
+
+export interface StartedControlPlane {
+  url: string;
+  token: string;
+  /** false: another process owns the project, and this is its address. */
+  owned: boolean;
+  /** Resolves when no run is queued or running. */
+  idle(): Promise<void>;
+  /** Lets go of all runs: steps and endpoints go on, and are taken up at the next start. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Becomes the project's control plane, or finds the one there is. */
+export async function startControlPlane(options: StartOptions): Promise<StartedControlPlane> {
+  const project = await loadProject(options.projectDirectory);
+  const ownership = await acquireOwnership(project.stateDirectory);
+  if (ownership.owned) {
+    try {
+      return await startOwned(options, project, ownership);
+    } catch (error) {
+      await ownership.release();
+      throw error;
+    }
+  }
+  if (options.role === "up") {
+    throw new EspalierError(
+      "CONFLICT",
+      `A control plane of this project runs already, at ${ownership.url} (process ${ownership.pid})`,
+      {
+        hint: "Use that one, or stop it first.",
+      },
+    );
+  }
+  const nothing = async (): Promise<void> => undefined;
+  return { url: ownership.url, token: ownership.token, owned: false, idle: nothing, close: nothing };
+}
+
+type Closer = () => unknown;
+
+async function startOwned(
+  options: StartOptions,
+  project: ControlPlane["project"],
+  ownership: Owned,
+): Promise<StartedControlPlane> {
+  const logger = options.logger ?? createLogger(options.role ?? "command");
+  const closing = new AbortController();
+  // In the order in which they were opened; closed from the last to the first.
+  const closers: Closer[] = [() => ownership.release()];
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closed ??= (async () => {
+      closing.abort();
+      const failures: unknown[] = [];
+      for (const closer of closers.reverse()) {
+        try {
+          await closer();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+    })());
+  try {
+    const plane = await compose(options, project, ownership, logger, closing.signal, closers);
+    return { url: plane.url(), token: ownership.token, owned: true, close, idle: () => untilIdle(plane) };
+  } catch (error) {
+    await close().catch((failure: unknown) => logger.error({ err: failure }, "closing after a failed start"));
+    throw error;
+  }
+}
+
+async function compose(
+  options: StartOptions,
+  project: ControlPlane["project"],
+  ownership: Owned,
+  logger: Logger,
+  closing: AbortSignal,
+  closers: Closer[],
+): Promise<ControlPlane> {
+  const { host = "127.0.0.1", port = 0 } = options;
+  const databaseUrl = options.databaseUrl ?? process.env["DATABASE_URL"];
+  const record = await openRecord(
+    databaseUrl === undefined || databaseUrl === ""
+      ? { sqlitePath: join(project.stateDirectory, "record.db") }
+      : { postgresUrl: databaseUrl },
+    project.name,
+    { soleOwner: true },
+  );
+  closers.push(() => record.close());
+  await requireTokens(host, record);
+  const stack = await openStack(project, options.stack ?? project.defaultStack);
+  closers.push(() => stack.close());
+
+  const { files, dataBuiltins } = await loadEmbeddedParts();
+  const artifacts = createArtifacts(stack.artifactStore, files);
+  const environments = createPythonEnvironments();
+  const builtins = builtinsByName(dataBuiltins);
+  const stateFolder = project.stateDirectory;
+  let url = "";
+  const publicUrl = (): string => project.config.control_plane?.url ?? url;
+  const staging = createStaging({
+    stateFolder,
+    artifacts,
+    secrets: stack.secrets,
+    pythonBin: async ({ lock, pythonVersion }) => {
+      const text = Buffer.from(await artifacts.readBytes(lock, undefined, 16 * 1024 * 1024)).toString("utf8");
+      return environments.bin(text, pythonVersion);
+    },
+    remote: (order) => remoteWork(record, publicUrl(), order),
+  });
+  let plane: ControlPlane;
+  const engine = makeEngine(
+    { record, artifacts, staging, builtins, runnerFor: (step, run) => stack.runnerFor(step, run) },
+    () => plane,
+  );
+  plane = {
+    project,
+    version,
+    record,
+    stack,
+    artifacts,
+    files,
+    environments,
+    engine,
+    staging,
+    remoteAttempts: createRemoteAttempts({ stateFolder, artifacts, secrets: stack.secrets }),
+    builtins,
+    signer: createUrlSigner(publicUrl),
+    logger,
+    url: () => url,
+    publicUrl,
+    closing,
+  };
+
+  const app = createApp({
+    logger,
+    hosts: { names: namesOf(project), remote: !isLoopback(host) },
+    verifyToken: tokenVerifier(ownership.token, record.tokens),
+    projectDirectory: project.directory,
+  });
+  registerSystemRoutes(app, plane);
+  registerRoutes(app, {
+    handlers: allHandlers(plane),
+    projectDirectory: project.directory,
+    closing,
+    audit: (entry) => record.audit.append(entry),
+  });
+  await app.register(async (scope) => registerLauncherRoutes(scope, plane));
+  url = await listen(app, { host, port });
+  closers.push(() => app.close());
+  await engine.start();
+  closers.push(() => engine.stop());
+  closers.push(await startLoops(plane));
+  await ownership.publish(url);
+  return plane;
+}
+
+/** Beyond this machine the owner's token, a file's secret, is not enough: there must be tokens that can be told apart and revoked. */
+async function requireTokens(host: string, record: ControlPlane["record"]): Promise<void> {
+  if (isLoopback(host)) return;
+  const usable = (await record.tokens.list({ limit: 1000 })).items.some(
+    (token) => token.revokedAt === undefined && token.scope.kind === "project",
+  );
+  if (usable) return;
+  throw new EspalierError("UNAUTHENTICATED", `Listening on ${host} needs tokens, and this project has none`, {
+    at: "--host",
+    hint: "Create one first: `espalier token create <name> --role admin`.",
+  });
+}
+
+function namesOf(project: ControlPlane["project"]): string[] {
+  const url = project.config.control_plane?.url;
+  return url === undefined ? [] : [new URL(url).hostname];
+}
+
+async function untilIdle({ record, engine }: ControlPlane): Promise<void> {
+  for (;;) {
+    const active = (
+      await Promise.all((["queued", "running"] as const).map((state) => record.runs.list({ state }, { limit: 100 })))
+    ).flatMap((page) => page.items);
+    if (active.length === 0) return;
+    await Promise.all(active.map((run) => engine.finished(run.id)));
+  }
+}

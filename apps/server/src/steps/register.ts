@@ -1,0 +1,67 @@
+import {
+  EspalierError,
+  type ModelSignature,
+  modelSignatureSchema,
+  type RecordStep,
+  recordBuiltins,
+} from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import { requireVerdict } from "./gate-verdict.ts";
+import { requireInput, valueOutput } from "./step-values.ts";
+
+const largestSignatureBytes = 1024 * 1024;
+
+/** Idempotent on (name, digest, verdict). */
+export function registerStep(plane: () => ControlPlane): RecordStep {
+  return async (context) => {
+    const { record, artifacts } = plane();
+    const settings = recordBuiltins.register.with.parse(context.with);
+    const at = `steps.${context.step}`;
+    const model = requireInput(context, "model");
+    const verdict = await requireVerdict(record, model.ref.digest, context.stepIr, `${at}.inputs.model`);
+    const signature = parseSignature(await artifacts.readBytes(model.ref, "signature.json", largestSignatureBytes), at);
+    const version = await record.models.register({
+      name: settings.name,
+      artifact: model.ref,
+      signature,
+      runId: context.run.id,
+      attemptId: context.attemptId,
+      registeredBy: context.run.trigger.by,
+      ...(verdict === undefined ? {} : { verdictId: verdict.id }),
+      ...(settings.description === undefined ? {} : { description: settings.description }),
+      ...(settings.tags === undefined ? {} : { tags: settings.tags }),
+    });
+    if (settings.alias !== undefined) {
+      await record.aliases.set({
+        name: settings.name,
+        alias: settings.alias,
+        toVersion: version.version,
+        changedBy: context.run.trigger.by,
+        reason: `run ${context.run.id}`,
+      });
+    }
+    await context.emit({
+      type: "note",
+      text: `${settings.name} version ${version.version}${version.created ? "" : " (as before)"}`,
+    });
+    return valueOutput(artifacts, "version", {
+      model: settings.name,
+      version: version.version,
+      digest: version.digest,
+      gate: verdict === undefined ? "none" : "passed",
+      ...(verdict === undefined ? {} : { verdict: verdict.id }),
+    });
+  };
+}
+
+function parseSignature(bytes: Uint8Array, at: string): ModelSignature {
+  try {
+    return modelSignatureSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (cause) {
+    throw new EspalierError("INVALID_DATA", "The model's signature.json does not describe a model", {
+      cause,
+      at: `${at}.inputs.model`,
+      hint: "docs/models.md says what it holds.",
+    });
+  }
+}
