@@ -13,6 +13,7 @@ import {
   scoresOf,
   servingHeaders,
   toEspalierError,
+  ulid,
 } from "@espalier/core";
 import { type CaptureWriter, createCaptureWriter } from "./capture/capture-writer.ts";
 import { parseJson, readBody } from "./http/body.ts";
@@ -26,7 +27,6 @@ import type { Table } from "./model/table.ts";
 import { tableFromCsv } from "./protocol/csv.ts";
 import { parseInvocation, renderPredictions } from "./protocol/mlflow.ts";
 import { looksLikeV2, parseV2, renderV2, v2ModelMetadata, v2ServerMetadata } from "./protocol/v2.ts";
-import { ulid } from "./ulid.ts";
 
 export interface ModelServerOptions {
   modelDirectory: string;

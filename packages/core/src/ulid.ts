@@ -1,15 +1,23 @@
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/** Drawn in bulk, since a model server mints an id at every request. */
+const randomness = Buffer.alloc(4096);
+let used = randomness.length;
 
 /** A ULID (ulid.github.io/spec): 48 bits of milliseconds and 80 random bits in Crockford's base 32, so that ids sort by time. */
 export function ulid(milliseconds = Date.now()): string {
-  let value = BigInt(milliseconds);
-  for (const byte of randomBytes(10)) value = (value << 8n) | BigInt(byte);
-  let text = "";
-  for (let index = 0; index < 26; index += 1) {
-    text = alphabet[Number(value & 31n)] + text;
-    value >>= 5n;
+  let time = milliseconds;
+  let head = "";
+  for (let index = 0; index < 10; index += 1) {
+    head = alphabet[time % 32] + head;
+    time = Math.floor(time / 32);
   }
-  return text;
+  if (used + 16 > randomness.length) {
+    randomFillSync(randomness);
+    used = 0;
+  }
+  let tail = "";
+  for (let index = 0; index < 16; index += 1) tail += alphabet[(randomness[used++] ?? 0) & 31];
+  return head + tail;
 }

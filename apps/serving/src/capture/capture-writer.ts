@@ -1,8 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import type { CaptureHeader, CaptureLine } from "@espalier/core";
-import { ulid } from "../ulid.ts";
+import { type CaptureHeader, type CaptureLine, ulid } from "@espalier/core";
 
 export interface CaptureOptions {
   directory: string;
