@@ -50,4 +50,8 @@ export interface Deployer {
   apply(spec: EndpointSpec): Promise<EndpointStatus>;
   status(name: string): Promise<EndpointStatus | undefined>;
   delete(name: string): Promise<void>;
+  /** Local folder of an endpoint's captured segments and their Parquet files. Absent: this tool captures elsewhere. */
+  captureDirectory?(name: string): string;
+  /** Everything captured so far lies in closed segments afterwards. */
+  flushCapture?(name: string): Promise<void>;
 }
