@@ -120,14 +120,13 @@ steps:
   const { client } = await startForTest(project);
   const run = await client.call("runs.create", { body: { pipeline: "ask" } });
   for await (const event of client.events("runs.events", { params: { runId: run.id } })) {
-    const state = (event.data.data as { state?: string } | undefined)?.state;
-    if (event.data.step === "ask" && state === "waiting") {
+    if (event.data.step === "ask" && event.data.type === "step.waiting") {
       expect((await client.call("approvals.list", { query: { state: "waiting" } })).items).toMatchObject([
         { step: "ask", message: "Go on?" },
       ]);
       await client.call("runs.approve", { params: { runId: run.id, step: "ask" }, body: { decision: "approve" } });
     }
-    if (event.data.step === "work" && event.data.type === "attempt.state" && state === "submitted") {
+    if (event.data.step === "work" && event.data.type === "attempt.submitted") {
       await client.call("runs.cancel", { params: { runId: run.id } });
     }
   }
@@ -150,8 +149,7 @@ steps:
   await expect(startForTest(project, { role: "up" })).rejects.toMatchObject({ code: "CONFLICT" });
   const run = await second.client.call("runs.create", { body: { pipeline: "slow" } });
   for await (const event of second.client.events("runs.events", { params: { runId: run.id } })) {
-    const state = (event.data.data as { state?: string } | undefined)?.state;
-    if (event.data.type === "attempt.state" && state === "submitted") break;
+    if (event.data.type === "attempt.submitted") break;
   }
   await first.close();
   const { writeFile } = await import("node:fs/promises");

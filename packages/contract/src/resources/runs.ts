@@ -131,8 +131,8 @@ export const runEventSchema = z.object({
   number: z.number(),
   at: instantSchema,
   /**
-   * `run.created`, `run.claimed`, `run.state`, `run.cancel_requested`, `step.state`, `step.branches`, `attempt.created`, `attempt.state`,
-   * and what steps say: `step.metrics`, `step.progress`, `step.tag`, `step.note`. For `*.state`, `data.state` is the new state.
+   * The kind and its new state, `run.running`, `step.succeeded`, `attempt.submitted`; also `run.created`, `run.claimed`,
+   * `run.cancel_requested`, `step.branches`, and what steps say: `step.metrics`, `step.progress`, `step.tag`, `step.note`.
    */
   type: z.string(),
   step: z.string().optional(),
