@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { EspalierError } from "@espalier/core";
 
-export interface ListenArguments {
+interface ListenArguments {
   host: string;
   port: number;
   /** File in which the process says its port, or why it will not serve. */
@@ -28,7 +28,7 @@ export type ServingArguments = ListenArguments &
     | { kind: "router"; state: string }
   );
 
-export const usage = `Usage:
+const usage = `Usage:
   serving model --model-dir FOLDER --name NAME --version VERSION [--port PORT] [--alias NAME]...
                 [--capture-dir FOLDER] [--capture-rate 0..1] [--max-batch-rows 256] [--max-queue-requests 1024]
   serving router --state FILE [--port PORT]

@@ -2,10 +2,10 @@ import type { EndpointSpec, ServedVersion } from "@espalier/core";
 import { z } from "zod";
 
 /** direct: all traffic at once. canary: a growing share. blue-green: loaded without traffic, then all traffic, the old one kept warm. */
-export const rolloutStrategySchema = z.enum(["direct", "canary", "blue-green"]);
+const rolloutStrategySchema = z.enum(["direct", "canary", "blue-green"]);
 export type RolloutStrategy = z.infer<typeof rolloutStrategySchema>;
 
-export const rolloutPlanSchema = z.strictObject({
+const rolloutPlanSchema = z.strictObject({
   strategy: rolloutStrategySchema,
   /** Shares of the new version, growing, the last one 1. */
   weights: z.array(z.number().min(0).max(1)).min(1),

@@ -11,7 +11,7 @@ export interface OnnxSession {
   release(): Promise<void>;
 }
 
-export interface OnnxTensor {
+interface OnnxTensor {
   readonly data: ArrayLike<number | bigint | string | boolean>;
   readonly dims: readonly number[];
   readonly type: string;

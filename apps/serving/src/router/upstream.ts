@@ -1,13 +1,13 @@
 import { EspalierError, type RoutedVersion } from "@espalier/core";
 import { type Dispatcher, Pool } from "undici";
 
-export interface UpstreamAnswer {
+interface UpstreamAnswer {
   status: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: Buffer;
 }
 
-export interface UpstreamRequest {
+interface UpstreamRequest {
   method: "GET" | "POST";
   path: string;
   headers: Readonly<Record<string, string>>;
