@@ -30,18 +30,13 @@ export {
   type ColumnKind,
   type ColumnProfile,
   comparableCounts,
+  type Histogram,
+  histogramEdges,
   type Moments,
   type TableProfile,
 } from "./profile/profile.ts";
-export {
-  categoriesSql,
-  columnKind,
-  edgesOf,
-  edgesSql,
-  type ProfileOptions,
-  profileSql,
-} from "./profile/profile-sql.ts";
-export { parseProfile, profileStrata, profileTable } from "./profile/profile-table.ts";
+export { columnKind, type ProfileOptions } from "./profile/profile-sql.ts";
+export { profileStrata, profileTable } from "./profile/profile-table.ts";
 export { type CompiledRules, compileRules } from "./rules/compile.ts";
 export { expectation, ruleName } from "./rules/describe.ts";
 export { parseRules } from "./rules/parse.ts";

@@ -1,4 +1,4 @@
-import type { ColumnProfile } from "../profile/profile.ts";
+import { type ColumnProfile, histogramEdges } from "../profile/profile.ts";
 import { kolmogorovTail, type TestResult } from "./tests.ts";
 
 /**
@@ -12,7 +12,7 @@ export function histogramWasserstein(reference: ColumnProfile, current: ColumnPr
   if (r === undefined || c === undefined || a === undefined || b === undefined) return undefined;
   const low = Math.min(a.min, b.min);
   const high = Math.max(a.max, b.max);
-  const inner = r.edges.filter((edge) => edge > low && edge < high);
+  const inner = histogramEdges(r).filter((edge) => edge > low && edge < high);
   const points = [low, ...inner, high];
   const left = distributionAt(points, reference);
   const right = distributionAt(points, current);
@@ -41,7 +41,7 @@ function distributionAt(points: readonly number[], column: ColumnProfile): numbe
   if (histogram === undefined || moments === undefined) return points.map(() => 0);
   const shares = cumulative(histogram.counts);
   const known: [number, number][] = [[moments.min, 0]];
-  for (const [index, edge] of histogram.edges.entries()) {
+  for (const [index, edge] of histogramEdges(histogram).entries()) {
     if (edge > moments.min && edge < moments.max) known.push([edge, shares[index] ?? 0]);
   }
   known.push([moments.max, 1]);

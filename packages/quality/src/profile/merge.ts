@@ -31,7 +31,7 @@ function mergeColumn(model: ColumnProfile, parts: readonly WeightedColumn[]): Co
   const sum = (of: (column: ColumnProfile) => number): number =>
     parts.reduce((total, { column, weight }) => total + weight * (column === undefined ? 0 : of(column)), 0);
   for (const { column } of parts) {
-    if (column?.name !== model.name || `${column.histogram?.edges}` !== `${model.histogram?.edges}`) {
+    if (column?.name !== model.name || !sameBins(column, model)) {
       throw new EspalierError("INVALID_INPUT", `Profiles of \`${model.name}\` were not made with the same reference`, {
         at: model.name,
       });
@@ -46,7 +46,8 @@ function mergeColumn(model: ColumnProfile, parts: readonly WeightedColumn[]): Co
   if (moments.length > 0) merged.moments = mergeMoments(moments);
   if (model.histogram !== undefined) {
     merged.histogram = {
-      edges: model.histogram.edges,
+      grid: model.histogram.grid,
+      cuts: model.histogram.cuts,
       counts: model.histogram.counts.map((_count, bin) => sum((column) => column.histogram?.counts[bin] ?? 0)),
     };
   }
@@ -66,6 +67,10 @@ function mergeColumn(model: ColumnProfile, parts: readonly WeightedColumn[]): Co
   if (firsts[0] !== undefined) merged.first = firsts[0];
   if (lasts.at(-1) !== undefined) merged.last = lasts.at(-1) ?? "";
   return merged;
+}
+
+function sameBins({ histogram: a }: ColumnProfile, { histogram: b }: ColumnProfile): boolean {
+  return a?.grid.low === b?.grid.low && a?.grid.width === b?.grid.width && `${a?.cuts}` === `${b?.cuts}`;
 }
 
 /** Chan's formula: exact up to rounding, in any order. */

@@ -1,13 +1,11 @@
 import type { TableColumn } from "../rules/table-checks.ts";
 import { identifier, literal } from "../sql-text.ts";
-import type { ColumnKind, ColumnProfile, TableProfile } from "./profile.ts";
+import type { ColumnKind, Histogram, TableProfile } from "./profile.ts";
 
-/** Nineteen inner edges: bins that each hold a twentieth of the reference. */
-const quantiles = Array.from({ length: 19 }, (_, index) => (index + 1) / 20);
-export const categoryLimit = 50;
+const categoryLimit = 50;
 
 export interface ProfileOptions {
-  /** Gives the histogram's edges and the categories; without it, this profile becomes one that can serve as reference. */
+  /** Gives the histograms' bins and the categories; without it, this profile becomes one that can serve as reference. */
   reference?: TableProfile;
   /** SQL expression; one profile for each of its values. */
   stratum?: string;
@@ -23,86 +21,73 @@ export function columnKind(type: string): ColumnKind {
   return "other";
 }
 
-/** Query for the edges of a first profile: one row, `e<i>` a list for the numeric column of index i. */
-export function edgesSql(table: string, columns: readonly TableColumn[], where?: string): string | undefined {
-  const select = columns.flatMap((column, index) =>
-    columnKind(column.type) === "numeric"
-      ? [`quantile_disc(${asDouble(column)}, [${quantiles.join(", ")}])${finiteOnly(column)} AS e${index}`]
-      : [],
-  );
-  return select.length === 0 ? undefined : `SELECT ${select.join(", ")} FROM ${source(table, where)}`;
+export function isWhole(type: string): boolean {
+  return columnKind(type) === "numeric" && type.includes("INT");
 }
 
-/** The one query of a profile: a row for each stratum (column `stratum`), fields named by the column's index. */
-export function profileSql(
+/** The main query of a profile: a row for each stratum (column `stratum`), fields named by the column's index. */
+export function profileSql(table: string, columns: readonly TableColumn[], options: ProfileOptions = {}): string {
+  const select = columns.flatMap((column, index) => {
+    const name = identifier(column.name);
+    const fields = [`count(${name}) AS v${index}`];
+    if (options.reference === undefined) fields.push(`approx_count_distinct(${name}) AS d${index}`);
+    const kind = columnKind(column.type);
+    if (kind === "boolean") fields.push(`count(*) FILTER (WHERE ${name}) AS t${index}`);
+    if (kind === "time") {
+      fields.push(`CAST(min(${name}) AS VARCHAR) AS lo${index}`, `CAST(max(${name}) AS VARCHAR) AS hi${index}`);
+    }
+    return fields;
+  });
+  const group = options.stratum === undefined ? "" : " GROUP BY 1 ORDER BY 1";
+  return `SELECT ${[`${stratumSql(options)} AS stratum`, "count(*) AS rows", ...select].join(", ")} FROM ${source(table, options)}${group}`;
+}
+
+/** Query for the range of a first profile's grids: one row, `e<i>` a list of two for the numeric column of index i. */
+export function rangesSql(
   table: string,
   columns: readonly TableColumn[],
-  edges: ReadonlyMap<string, readonly number[]>,
   options: ProfileOptions = {},
-): string {
-  const select = columns.flatMap((column, index) =>
-    columnSelect(column, index, edges, options.reference === undefined),
-  );
-  const group = options.stratum === undefined ? "" : " GROUP BY 1 ORDER BY 1";
-  return `SELECT ${stratumSql(options)} AS stratum, ${["count(*) AS rows", ...select].join(", ")} FROM ${source(table, options.where)}${group}`;
+): string | undefined {
+  const select = columns.flatMap((column, index) => {
+    if (columnKind(column.type) !== "numeric") return [];
+    const filter = isFloat(column) ? ` FILTER (WHERE isfinite(${identifier(column.name)}))` : "";
+    return [`quantile_disc(${asDouble(column)}, [0.005, 0.995])${filter} AS e${index}`];
+  });
+  return select.length === 0 ? undefined : `SELECT ${select.join(", ")} FROM ${source(table, options)}`;
 }
 
-/** Query for the categories of one column: stratum, value, n. Grouping is faster by far than a histogram of texts. */
+/** Query for the cells of a numeric column. One GROUP BY gives histogram and moments, in a third of the time of DuckDB's `histogram`. */
+export function cellsSql(
+  table: string,
+  column: TableColumn,
+  grid: Histogram["grid"],
+  options: ProfileOptions = {},
+): string {
+  const name = identifier(column.name);
+  const low = `${literal(grid.low)}::DOUBLE`;
+  const shifted = `(${asDouble(column)} - ${low})`;
+  const cell = `CAST(least(greatest(floor(${shifted} / ${literal(grid.width)}::DOUBLE), -1), ${grid.cells}) AS SMALLINT)`;
+  const finite = isFloat(column) ? `isfinite(${name})` : `${name} IS NOT NULL`;
+  return (
+    `SELECT ${stratumSql(options)} AS stratum, ${cell} AS cell, count(*) AS count, sum(${shifted}) AS sum, ` +
+    `sum(${shifted} * ${shifted}) AS squares, min(${asDouble(column)}) AS min, max(${asDouble(column)}) AS max ` +
+    `FROM ${source(table, options)} WHERE ${finite} GROUP BY 1, 2 ORDER BY 1, 2`
+  );
+}
+
+/** Query for the categories of one column: stratum, value, count. */
 export function categoriesSql(table: string, column: TableColumn, options: ProfileOptions = {}): string {
   const name = identifier(column.name);
-  const from = source(table, options.where);
+  const text = column.type === "VARCHAR" ? name : `CAST(${name} AS VARCHAR)`;
+  const from = source(table, options);
   const known = options.reference?.columns.find((profile) => profile.name === column.name)?.categories?.values;
   const choice =
     known === undefined
-      ? `(SELECT v FROM (SELECT CAST(${name} AS VARCHAR) AS v, count(*) AS n FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY n DESC, v LIMIT ${categoryLimit}))`
+      ? `(SELECT v FROM (SELECT ${text} AS v, count(*) AS n FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY n DESC, v LIMIT ${categoryLimit}))`
       : `(${known.length === 0 ? "NULL" : known.map(({ value }) => literal(value)).join(", ")})`;
   return (
-    `SELECT ${stratumSql(options)} AS stratum, CAST(${name} AS VARCHAR) AS value, count(*) AS n FROM ${from} ` +
-    `WHERE CAST(${name} AS VARCHAR) IN ${choice} GROUP BY 1, 2 ORDER BY n DESC, value`
-  );
-}
-
-function columnSelect(
-  column: TableColumn,
-  index: number,
-  edges: ReadonlyMap<string, readonly number[]>,
-  withDistinct: boolean,
-): string[] {
-  const name = identifier(column.name);
-  const select = [`count(${name}) AS v${index}`];
-  if (withDistinct) select.push(`approx_count_distinct(${name}) AS d${index}`);
-  switch (columnKind(column.type)) {
-    case "numeric": {
-      const value = asDouble(column);
-      const filter = finiteOnly(column);
-      select.push(
-        `count(*)${isFloat(column) ? ` FILTER (WHERE ${name} IS NOT NULL AND NOT isfinite(${name}))` : " FILTER (WHERE false)"} AS x${index}`,
-        `avg(${value})${filter} AS m${index}`,
-        `var_pop(${value})${filter} AS s${index}`,
-        `min(${value})${filter} AS lo${index}`,
-        `max(${value})${filter} AS hi${index}`,
-      );
-      const list = edges.get(column.name) ?? [];
-      if (list.length > 0) {
-        select.push(`histogram(${value}, [${list.map(doubleLiteral).join(", ")}])${filter} AS h${index}`);
-      }
-      return select;
-    }
-    case "boolean":
-      return [...select, `count(*) FILTER (WHERE ${name}) AS t${index}`];
-    case "time":
-      return [...select, `CAST(min(${name}) AS VARCHAR) AS lo${index}`, `CAST(max(${name}) AS VARCHAR) AS hi${index}`];
-    default:
-      return select;
-  }
-}
-
-/** Edges of the reference's histograms, by column. */
-export function edgesOf(reference: TableProfile): Map<string, readonly number[]> {
-  return new Map(
-    reference.columns.flatMap((column: ColumnProfile) =>
-      column.histogram === undefined ? [] : [[column.name, column.histogram.edges] as const],
-    ),
+    `SELECT ${stratumSql(options)} AS stratum, ${text} AS value, count(*) AS count FROM ${from} ` +
+    `WHERE ${text} IN ${choice} GROUP BY 1, 2 ORDER BY count DESC, value`
   );
 }
 
@@ -110,9 +95,9 @@ function stratumSql(options: ProfileOptions): string {
   return options.stratum === undefined ? "''" : `coalesce(CAST(${options.stratum} AS VARCHAR), '')`;
 }
 
-function source(table: string, where: string | undefined): string {
+function source(table: string, options: ProfileOptions): string {
   const from = identifier(table);
-  return where === undefined ? from : `(SELECT * FROM ${from} WHERE ${where})`;
+  return options.where === undefined ? from : `(SELECT * FROM ${from} WHERE ${options.where})`;
 }
 
 function asDouble(column: TableColumn): string {
@@ -121,12 +106,4 @@ function asDouble(column: TableColumn): string {
 
 function isFloat(column: TableColumn): boolean {
   return column.type === "DOUBLE" || column.type === "FLOAT";
-}
-
-function finiteOnly(column: TableColumn): string {
-  return isFloat(column) ? ` FILTER (WHERE isfinite(${identifier(column.name)}))` : "";
-}
-
-function doubleLiteral(value: number): string {
-  return `${literal(value)}::DOUBLE`;
 }

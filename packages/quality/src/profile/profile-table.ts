@@ -1,28 +1,37 @@
 import type { Json, JsonObject } from "@espalier/core";
 import type { TableColumn } from "../rules/table-checks.ts";
 import type { RowsOf } from "../rules/validate.ts";
-import type { ColumnProfile, TableProfile } from "./profile.ts";
-import { categoriesSql, columnKind, edgesOf, edgesSql, type ProfileOptions, profileSql } from "./profile-sql.ts";
+import { type Cell, chooseCuts, fillBins, makeGrid } from "./grid.ts";
+import type { ColumnProfile, Histogram, Moments, TableProfile } from "./profile.ts";
+import {
+  categoriesSql,
+  cellsSql,
+  columnKind,
+  isWhole,
+  type ProfileOptions,
+  profileSql,
+  rangesSql,
+} from "./profile-sql.ts";
 
-/** Profile of a table or view: one query, and one GROUP BY for each column of texts. */
+/** Profile of a table or view: one query, and one GROUP BY for each column of numbers or texts. */
 export async function profileTable(
   rows: RowsOf,
   table: string,
   columns: readonly TableColumn[],
   options: Omit<ProfileOptions, "stratum"> = {},
 ): Promise<TableProfile> {
-  const { profiles, edges } = await collect(rows, table, columns, options);
-  return profiles.get("") ?? parseProfile({ rows: 0 }, columns, edges);
+  const profiles = await collect(rows, table, columns, options);
+  return profiles.get("") ?? { rows: 0, columns: [] };
 }
 
-/** One profile for each value of the stratum; they share edges and categories, so they merge and compare. */
+/** One profile for each value of the stratum; they share bins and categories, so they merge and compare. */
 export async function profileStrata(
   rows: RowsOf,
   table: string,
   columns: readonly TableColumn[],
   options: ProfileOptions & { stratum: string },
 ): Promise<Map<string, TableProfile>> {
-  return (await collect(rows, table, columns, options)).profiles;
+  return collect(rows, table, columns, options);
 }
 
 async function collect(
@@ -30,59 +39,36 @@ async function collect(
   table: string,
   columns: readonly TableColumn[],
   options: ProfileOptions,
-): Promise<{ profiles: Map<string, TableProfile>; edges: ReadonlyMap<string, readonly number[]> }> {
-  const edges =
-    options.reference === undefined
-      ? await chooseEdges(rows, table, columns, options.where)
-      : edgesOf(options.reference);
+): Promise<Map<string, TableProfile>> {
   const profiles = new Map<string, TableProfile>();
-  for (const row of await rows(profileSql(table, columns, edges, options))) {
-    profiles.set(String(row.stratum), parseProfile(row, columns, edges));
+  for (const row of await rows(profileSql(table, columns, options))) {
+    profiles.set(String(row.stratum), parseProfile(row, columns));
   }
+  const grids = await chooseGrids(rows, table, columns, options);
   for (const column of columns) {
-    if (columnKind(column.type) !== "categorical") continue;
-    addCategories(profiles, column.name, await rows(categoriesSql(table, column, options)));
+    const kind = columnKind(column.type);
+    const grid = grids.get(column.name);
+    if (kind === "categorical") addCategories(profiles, column.name, await rows(categoriesSql(table, column, options)));
+    else if (kind === "numeric" && grid !== undefined) {
+      const known = options.reference?.columns.find(({ name }) => name === column.name)?.histogram;
+      addNumbers(profiles, column.name, grid, known, await rows(cellsSql(table, column, grid, options)));
+    }
   }
-  return { profiles, edges };
+  return profiles;
 }
 
-/** One row of `profileSql` as a profile; categories come from their own query. */
-export function parseProfile(
-  row: JsonObject,
-  columns: readonly TableColumn[],
-  edges: ReadonlyMap<string, readonly number[]>,
-): TableProfile {
+/** One row of `profileSql` as a profile; numbers and categories come from their own queries. */
+function parseProfile(row: JsonObject, columns: readonly TableColumn[]): TableProfile {
   const total = number(row.rows);
-  return { rows: total, columns: columns.map((column, index) => parseColumn(row, column, index, total, edges)) };
+  return { rows: total, columns: columns.map((column, index) => parseColumn(row, column, index, total)) };
 }
 
-function parseColumn(
-  row: JsonObject,
-  column: TableColumn,
-  index: number,
-  total: number,
-  edges: ReadonlyMap<string, readonly number[]>,
-): ColumnProfile {
+function parseColumn(row: JsonObject, column: TableColumn, index: number, total: number): ColumnProfile {
   const present = number(row[`v${index}`]);
   const kind = columnKind(column.type);
   const profile: ColumnProfile = { name: column.name, kind, type: column.type, rows: total, nulls: total - present };
   if (row[`d${index}`] !== undefined) profile.distinct = number(row[`d${index}`]);
-  if (kind === "numeric") {
-    const notFinite = number(row[`x${index}`]);
-    const count = present - notFinite;
-    if (notFinite > 0) profile.notFinite = notFinite;
-    if (count > 0) {
-      profile.moments = {
-        count,
-        mean: number(row[`m${index}`]),
-        squares: number(row[`s${index}`]) * count,
-        min: number(row[`lo${index}`]),
-        max: number(row[`hi${index}`]),
-      };
-    }
-    const list = edges.get(column.name) ?? [];
-    if (list.length > 0) profile.histogram = parseHistogram(row[`h${index}`] ?? null, list);
-  } else if (kind === "boolean") {
+  if (kind === "boolean") {
     const hits = number(row[`t${index}`]);
     const values = [
       { value: "true", count: hits },
@@ -98,17 +84,60 @@ function parseColumn(
   return profile;
 }
 
-/** DuckDB gives a map from upper edge to count; what lies above the last edge comes under infinity. */
-function parseHistogram(value: Json, edges: readonly number[]): { edges: number[]; counts: number[] } {
-  const counts = new Array<number>(edges.length + 1).fill(0);
-  const position = new Map(edges.map((edge, index) => [edge, index]));
-  for (const entry of Array.isArray(value) ? (value as JsonObject[]) : []) {
-    const edge = entry.key;
-    const bin = typeof edge === "number" ? position.get(edge) : undefined;
-    const index = bin ?? edges.length;
-    counts[index] = (counts[index] ?? 0) + number(entry.value);
+function addNumbers(
+  profiles: Map<string, TableProfile>,
+  name: string,
+  grid: Histogram["grid"],
+  known: Histogram | undefined,
+  rows: readonly JsonObject[],
+): void {
+  const cells = rows.map((row) => ({ stratum: String(row.stratum), ...parseCell(row) }));
+  const cuts = known?.cuts ?? chooseCuts(joined(cells));
+  for (const [stratum, profile] of profiles) {
+    const column = profile.columns.find((candidate) => candidate.name === name);
+    if (column === undefined) continue;
+    const own = cells.filter((cell) => cell.stratum === stratum);
+    column.histogram = fillBins(grid, cuts, own);
+    const moments = momentsOf(own, grid.low);
+    const notFinite = column.rows - column.nulls - (moments?.count ?? 0);
+    if (moments !== undefined) column.moments = moments;
+    if (notFinite > 0) column.notFinite = notFinite;
   }
-  return { edges: [...edges], counts };
+}
+
+/** Cells of all strata together. */
+function joined(cells: readonly Cell[]): Cell[] {
+  const byCell = new Map<number, Cell>();
+  for (const cell of cells) {
+    const other = byCell.get(cell.cell);
+    byCell.set(cell.cell, other === undefined ? cell : { ...other, count: other.count + cell.count });
+  }
+  return [...byCell.values()];
+}
+
+function momentsOf(cells: readonly Cell[], shift: number): Moments | undefined {
+  if (cells.length === 0) return undefined;
+  const count = cells.reduce((sum, cell) => sum + cell.count, 0);
+  const sum = cells.reduce((total, cell) => total + cell.sum, 0);
+  const squares = cells.reduce((total, cell) => total + cell.squares, 0);
+  return {
+    count,
+    mean: shift + sum / count,
+    squares: Math.max(0, squares - (sum * sum) / count),
+    min: cells.reduce((least, cell) => Math.min(least, cell.min), Infinity),
+    max: cells.reduce((most, cell) => Math.max(most, cell.max), -Infinity),
+  };
+}
+
+function parseCell(row: JsonObject): Cell {
+  return {
+    cell: number(row.cell),
+    count: number(row.count),
+    sum: number(row.sum),
+    squares: number(row.squares),
+    min: number(row.min),
+    max: number(row.max),
+  };
 }
 
 function addCategories(profiles: Map<string, TableProfile>, name: string, rows: readonly JsonObject[]): void {
@@ -117,7 +146,7 @@ function addCategories(profiles: Map<string, TableProfile>, name: string, rows: 
     const column = profile.columns.find((candidate) => candidate.name === name);
     if (column?.categories === undefined) continue;
     const counts = new Map(
-      rows.filter((row) => row.stratum === stratum).map((row) => [String(row.value), number(row.n)]),
+      rows.filter((row) => row.stratum === stratum).map((row) => [String(row.value), number(row.count)]),
     );
     const values = order.map((value) => ({ value, count: counts.get(value) ?? 0 }));
     const listed = values.reduce((sum, { count }) => sum + count, 0);
@@ -125,24 +154,30 @@ function addCategories(profiles: Map<string, TableProfile>, name: string, rows: 
   }
 }
 
-async function chooseEdges(
+/** A numeric column that the reference has not, or not as numbers, gets no histogram: it could not be compared. */
+async function chooseGrids(
   rows: RowsOf,
   table: string,
   columns: readonly TableColumn[],
-  where: string | undefined,
-): Promise<Map<string, readonly number[]>> {
-  const query = edgesSql(table, columns, where);
-  const row = query === undefined ? {} : ((await rows(query))[0] ?? {});
-  const edges = new Map<string, readonly number[]>();
-  for (const [index, column] of columns.entries()) {
-    const list = row[`e${index}`];
-    if (Array.isArray(list))
-      edges.set(
-        column.name,
-        [...new Set((list as Json[]).map(number))].sort((a, b) => a - b),
-      );
+  options: ProfileOptions,
+): Promise<Map<string, Histogram["grid"]>> {
+  if (options.reference !== undefined) {
+    return new Map(
+      options.reference.columns.flatMap(({ name, histogram }) =>
+        histogram === undefined ? [] : [[name, histogram.grid] as const],
+      ),
+    );
   }
-  return edges;
+  const query = rangesSql(table, columns, options);
+  const row = query === undefined ? {} : ((await rows(query))[0] ?? {});
+  return new Map(
+    columns.flatMap((column, index) => {
+      const range = row[`e${index}`];
+      if (!Array.isArray(range)) return [];
+      const [from = 0, to = 0] = (range as Json[]).map(number);
+      return [[column.name, makeGrid(from, to, isWhole(column.type))] as const];
+    }),
+  );
 }
 
 function number(value: Json | undefined): number {

@@ -8,6 +8,24 @@ export interface Moments {
   max: number;
 }
 
+/**
+ * Values are counted in many cells of equal width, and cells are joined to bins at `cuts`, so that a bin holds about a twentieth of the
+ * reference. Grid and cuts come from the reference.
+ */
+export interface Histogram {
+  /** Cell k holds [low + k·width, low + (k+1)·width); cell -1 what lies below, cell `cells` what lies above. */
+  grid: { low: number; width: number; cells: number };
+  /** First cell of each bin but the lowest. */
+  cuts: number[];
+  /** One more than cuts: `counts[i]` are the values from cut i-1 up to, but without, cut i. */
+  counts: number[];
+}
+
+/** The values at which bins meet. */
+export function histogramEdges({ grid, cuts }: Histogram): number[] {
+  return cuts.map((cell) => grid.low + cell * grid.width);
+}
+
 export type ColumnKind = "numeric" | "categorical" | "boolean" | "time" | "other";
 
 export interface ColumnProfile {
@@ -22,8 +40,7 @@ export interface ColumnProfile {
   /** Approximate; only where the profile was made without a reference. */
   distinct?: number;
   moments?: Moments;
-  /** `counts[i]` are the values in (edges[i-1], edges[i]]; the first and last bin are open. Edges come from the reference. */
-  histogram?: { edges: number[]; counts: number[] };
+  histogram?: Histogram;
   /** Values of the reference (its most frequent ones), and the number of rows with any other value. */
   categories?: { values: { value: string; count: number }[]; other: number };
   /** Of a time column: first and last. */
