@@ -100,6 +100,9 @@ execFileSync(
   ],
   { cwd: root, stdio: "inherit" },
 );
+for (const file of readdirSync(join(target, "types"), { recursive: true, encoding: "utf8" })) {
+  if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
+}
 cpSync(join(root, "python/launcher.py"), join(target, "dist/launcher.py"));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));

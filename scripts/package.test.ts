@@ -1,0 +1,75 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+/** The published package, packed, installed and run outside the repository, as a user's `npm install espalier` would. */
+const root = resolve(import.meta.dirname, "..");
+let home: string;
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "espalier-package-"));
+  execFileSync(process.execPath, [join(root, "scripts/build.ts")], { cwd: root, stdio: "pipe" });
+  execFileSync("npm", ["pack", "--silent", "--pack-destination", home], {
+    cwd: join(root, "dist/package"),
+    stdio: "pipe",
+  });
+  const tarball = readdirSync(home).find((file) => file.endsWith(".tgz")) ?? "";
+  writeFileSync(join(home, "package.json"), '{ "private": true, "type": "module" }\n');
+  execFileSync("npm", ["install", "--silent", "--ignore-scripts", "--prefer-offline", `./${tarball}`], {
+    cwd: home,
+    stdio: "pipe",
+  });
+}, 300_000);
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function espalier(folder: string, ...words: string[]) {
+  const result = spawnSync("espalier", words, {
+    cwd: folder,
+    encoding: "utf8",
+    // As npm scripts and npx set it: the package's own Node comes first.
+    env: { ...process.env, PATH: `${join(home, "node_modules/.bin")}:/usr/bin:/bin` },
+  });
+  return { code: result.status, out: result.stdout, err: result.stderr };
+}
+
+test("npx espalier runs on Node 24 and knows its version", () => {
+  const { version } = JSON.parse(readFileSync(join(root, "apps/cli/package.json"), "utf8"));
+  expect(espalier(home, "--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
+});
+
+test("a pipeline with a shell step and a SQL step runs from the package", () => {
+  const project = join(home, "project");
+  mkdirSync(join(project, "pipelines"), { recursive: true });
+  writeFileSync(join(project, "espalier.yaml"), "project: packed\ndefault_stack: laptop\nstacks:\n  laptop: {}\n");
+  writeFileSync(join(project, "count.sql"), "create table counted as select count(*) as rows from numbers;\n");
+  writeFileSync(
+    join(project, "pipelines/count.yaml"),
+    [
+      "name: count",
+      "steps:",
+      "  write:",
+      "    run: printf 'n\\n1\\n2\\n3\\n' > ${{ outputs.numbers }}",
+      "    outputs: { numbers: file }",
+      "  count:",
+      "    uses: sql",
+      "    inputs: { numbers: write.numbers, script: ./count.sql }",
+      "    outputs: { counted: parquet }",
+      "",
+    ].join("\n"),
+  );
+  const first = espalier(project, "run", "count", "--json");
+  expect(first.err).toBe("");
+  expect(first.code).toBe(0);
+  expect(JSON.parse(first.out).counts).toEqual({ succeeded: 2 });
+  expect(JSON.parse(espalier(project, "run", "count", "--json").out).counts).toEqual({ cached: 2 });
+});
+
+test("init copies an example that plan accepts", () => {
+  expect(espalier(home, "init", "mine", "--example", "flights-delay").code).toBe(0);
+  const { code, out, err } = espalier(join(home, "mine"), "plan", "train");
+  // The data file is not part of the package: the plan says where it belongs.
+  expect(code, out).toBe(2);
+  expect(err).toContain("data/flights-3m.parquet");
+});
