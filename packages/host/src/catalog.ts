@@ -8,6 +8,7 @@ type LazyTool<Component extends OpenableComponent> = () => Promise<Tool<Componen
 export type Catalog = { readonly [Component in OpenableComponent]: Readonly<Record<string, LazyTool<Component>>> };
 
 const embedded = () => import("@espalier/embedded");
+const openSource = () => import("@espalier/open-source");
 
 const noSettings = z.strictObject({});
 
@@ -33,6 +34,14 @@ export const catalog: Catalog = {
         config: filesystemConfigSchema.partial({ path: true }),
         create: ({ path, ...rest }, host) =>
           createFilesystemArtifactStore({ ...rest, path: path ?? join(host.stateDirectory, "store") }),
+      });
+    },
+    s3: async () => {
+      const { createS3ArtifactStore, s3ConfigSchema, s3Manifest } = await openSource();
+      return defineTool("artifacts", {
+        manifest: s3Manifest,
+        config: s3ConfigSchema,
+        create: (config) => createS3ArtifactStore(config),
       });
     },
   },
