@@ -7,6 +7,7 @@ Standard library only, Python 3.8 or newer; see docs/launcher-protocol.md. The e
 itself could not do its work (and says why on stderr and in the attempt's log).
 """
 
+import ctypes
 import hashlib
 import http.client
 import json
@@ -28,6 +29,8 @@ RETRY_SECONDS = 600
 SEND_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 LAUNCHER_FAILED = 70
+# Loaded before any fork: a child must not import.
+LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 class LauncherError(Exception):
@@ -240,6 +243,12 @@ class Sender(threading.Thread):
             self.send(final=True)
 
 
+def _die_with_launcher():
+    """A launcher killed outright can not stop its step; Linux then does (PR_SET_PDEATHSIG)."""
+    if LIBC is not None:
+        LIBC.prctl(1, int(signal.SIGKILL))
+
+
 class Step:
     def __init__(self, manifest, folders, variables):
         self.grace = manifest["graceSeconds"]
@@ -255,6 +264,7 @@ class Step:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_launcher,
         )
 
     def cancel(self):

@@ -1,6 +1,7 @@
 export { type ArtifactStoreSubject, artifactStoreConformance } from "./artifact-store.ts";
 export { type DataValidatorSubject, dataValidatorConformance } from "./data-validator.ts";
 export { type DeployerSubject, deployerConformance } from "./deployer.ts";
+export { createDetachedRunner, type DetachedRunnerOptions, whyNotDetached } from "./detached-runner.ts";
 export { type ImageRegistrySubject, imageRegistryConformance } from "./image-registry.ts";
 export { type MetricsSinkSubject, metricsSinkConformance } from "./metrics-sink.ts";
 export {
