@@ -3,7 +3,6 @@ import {
   type CodedColumn,
   groupMetric,
   type ResampledMetric,
-  resampledMetrics,
   resamplingGroups,
   type ScoredRows,
 } from "@espalier/core";
@@ -80,9 +79,4 @@ function select(rows: ScoredRows, blocks: CodedColumn | undefined, members: read
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-/** true where a higher value of the metric is better. */
-export function higherIsBetter(metric: ResampledMetric): boolean {
-  return resampledMetrics[metric].direction === "higher";
 }

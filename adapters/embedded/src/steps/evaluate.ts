@@ -2,7 +2,7 @@ import type { DataBuiltin } from "@espalier/core";
 import { z } from "zod";
 import { duckdbEngine } from "../duckdb-version.ts";
 
-export const evaluateWithSchema = z.strictObject({
+const evaluateWithSchema = z.strictObject({
   target: z.string(),
   task: z.enum(["binary", "regression"]),
   /** Columns whose values are reported one by one. */

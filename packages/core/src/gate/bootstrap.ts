@@ -2,7 +2,7 @@ import type { GroupedMetric, Groups } from "./grouped-metric.ts";
 import { seededRandom } from "./random.ts";
 
 /** Blocks beyond this number are joined at random: dependence within a block stays inside a group, and a resample stays cheap. */
-export const largestGroupCount = 256;
+const largestGroupCount = 256;
 
 /** Groups to resample, from declared blocks; without blocks, rows are dealt to groups at random, which treats them as independent. */
 export function resamplingGroups(
@@ -37,7 +37,7 @@ function dealt(items: number, groups: number, random: (bound: number) => number)
 }
 
 /** Weights of one resample: how often each of `count` groups was drawn in `count` draws with replacement. */
-export function* resampleWeights(count: number, resamples: number, seed: number): Iterable<Float64Array> {
+function* resampleWeights(count: number, resamples: number, seed: number): Iterable<Float64Array> {
   const random = seededRandom(seed);
   const weights = new Float64Array(count);
   for (let i = 0; i < resamples; i++) {
@@ -84,7 +84,7 @@ export function bootstrapInterval(
 }
 
 /** Linear interpolation between order statistics; NaN of nothing. */
-export function quantile(sorted: readonly number[], q: number): number {
+function quantile(sorted: readonly number[], q: number): number {
   const position = (sorted.length - 1) * q;
   const low = sorted[Math.floor(position)] ?? Number.NaN;
   const high = sorted[Math.ceil(position)] ?? Number.NaN;

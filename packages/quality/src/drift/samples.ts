@@ -19,7 +19,7 @@ export function energyDistance(reference: Sample, current: Sample): number {
 }
 
 /** Population standard deviation (divisor n). */
-export function standardDeviation(values: Sample): number {
+function standardDeviation(values: Sample): number {
   let mean = 0;
   let squares = 0;
   for (let i = 0; i < values.length; i++) {

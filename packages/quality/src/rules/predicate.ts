@@ -94,7 +94,7 @@ export function ruleColumns(rule: Rule): string[] {
   }
 }
 
-export function limits(
+function limits(
   value: string,
   rule: { min?: number | string | undefined; max?: number | string | undefined; strict: boolean },
   type: string | undefined,
