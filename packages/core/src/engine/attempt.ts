@@ -7,10 +7,9 @@ import { judgeOutputs } from "./judge-outputs.ts";
 import type { ComputeTarget } from "./options.ts";
 import { workOrder } from "./order.ts";
 import type { RunContext } from "./run-context.ts";
+import { tailLines, toldOutcome } from "./tell-failure.ts";
 import type { Unit } from "./unit.ts";
-import { type Ended, takeEvents, watchAttempt } from "./watch-attempt.ts";
-
-const tailLines = 40;
+import { takeEvents, watchAttempt } from "./watch-attempt.ts";
 
 export type AttemptOutcome =
   | { kind: "succeeded"; row: StepRow }
@@ -34,7 +33,10 @@ export async function driveAttempt(
   const order = workOrder(context, unit, attempt.id, checkpointName(unit, context));
   try {
     const outcome = await driveStates(context, unit, attempt, target, order);
-    if (outcome.kind !== "succeeded") await finalEvents(context, attempt.id);
+    if (outcome.kind !== "succeeded") {
+      await finalEvents(context, attempt.id);
+      discard(context, order, false);
+    }
     return outcome;
   } catch (error) {
     context.letGo.signal.throwIfAborted();
@@ -76,7 +78,7 @@ async function driveStates(
     const ended = await watchAttempt(context, target.runner, { ...attempt, handle }, order);
     failpoint("attempt-ended");
     if (ended.status.state !== "exited" || ended.status.exitCode !== 0 || ended.timedOut) {
-      return await unsuccessful(context, order, ended);
+      return await toldOutcome(context, target.runner, handle, order, ended);
     }
     exitCode = ended.status.exitCode;
     await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["submitted"], to: "collecting" }, { exitCode });
@@ -97,46 +99,6 @@ async function driveStates(
   failpoint("attempt-succeeded");
   discard(context, order, true);
   return { kind: "succeeded", row: context.settle({ ...unit.row, ...collected, state: "succeeded" }) };
-}
-
-async function unsuccessful(context: RunContext, order: WorkOrder, ended: Ended): Promise<AttemptOutcome> {
-  const { status, timedOut } = ended;
-  if (context.cancel.signal.aborted) return { kind: "cancelled" };
-  const { log, tail } = await context.options.staging.closeLog(order, tailLines);
-  const told = (cause: FailureCause, message: string, exitCode?: number, hint?: string): AttemptOutcome => ({
-    kind: "failed",
-    cause,
-    ...(exitCode === undefined ? {} : { exitCode }),
-    ...(log ? { log } : {}),
-    error: new EspalierError("STEP_FAILED", message, {
-      at: `steps.${order.step}`,
-      details: { cause, ...(exitCode === undefined ? {} : { exitCode }), logTail: tail },
-      hint:
-        hint ??
-        `\`espalier logs ${order.runId}/${order.step}\` shows the whole log; \`espalier resume ${order.runId}\` goes on.`,
-    }),
-  });
-  const name = order.branch < 0 ? order.step : `${order.step}[${order.branch}]`;
-  if (timedOut) return told("timeout", `Step ${name} ran longer than its timeout of ${order.timeoutSeconds} s`);
-  if (status.state === "lost") return told("lost", `Step ${name} was lost: ${status.message}`);
-  // Nobody here asked for it: the tool, or somebody on its console, stopped the attempt.
-  if (status.state === "cancelled") return told("lost", `Step ${name} was stopped from outside`);
-  return told(
-    "exit",
-    `Step ${name} ended with exit code ${status.exitCode}`,
-    status.exitCode,
-    exitHint(status.exitCode),
-  );
-}
-
-function exitHint(exitCode: number): string | undefined {
-  if (exitCode === 127) {
-    return "Exit code 127 means that the shell did not find the command: check the name, and that it is installed or in `environment:`.";
-  }
-  if (exitCode === 126) return "Exit code 126 means that the command is there but can not be executed: `chmod +x` it.";
-  if (exitCode === 137)
-    return "Exit code 137 is SIGKILL; without a cancellation it is usually the system, out of memory.";
-  return undefined;
 }
 
 async function failure(context: RunContext, order: WorkOrder, error: EspalierError): Promise<AttemptOutcome> {

@@ -116,8 +116,12 @@ async function pumpEvents(context: RunContext, attempt: AttemptRow, over: AbortS
 }
 
 /** Copies what the event file has from `offset` on into the record; gives the offset to go on from. */
-export async function takeEvents(context: RunContext, attemptId: string, offset: number): Promise<number> {
-  const { events, next } = await context.options.staging.readEvents(attemptId, offset);
-  if (next > offset) await context.options.record.appendStepEvents(attemptId, events, offset, next);
-  return next;
+export async function takeEvents(context: RunContext, attemptId: string, from: number): Promise<number> {
+  for (let offset = from; ; ) {
+    context.letGo.signal.throwIfAborted();
+    const { events, next } = await context.options.staging.readEvents(attemptId, offset);
+    if (next <= offset) return offset;
+    await context.options.record.appendStepEvents(attemptId, events, offset, next);
+    offset = next;
+  }
 }
