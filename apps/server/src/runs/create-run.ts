@@ -80,6 +80,6 @@ export function instantOf(date: string): string {
   return new Date(date).toISOString();
 }
 
-function definedOptions(options: { [Key in keyof RunOptions]?: RunOptions[Key] | undefined }): RunOptions {
+export function definedOptions(options: { [Key in keyof RunOptions]?: RunOptions[Key] | undefined }): RunOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as RunOptions;
 }

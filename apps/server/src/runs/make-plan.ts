@@ -1,0 +1,113 @@
+import type { Plan } from "@espalier/contract";
+import {
+  type Digest,
+  type Fault,
+  type NewRun,
+  type PipelineIr,
+  type PlannedStep,
+  pipelineDigest,
+  planRun,
+  type RunOptions,
+  toEspalierError,
+} from "@espalier/core";
+import { checkPipelineFile, findPipeline, type ParsedPipeline, platformName, prepareRun } from "@espalier/host";
+import type { ControlPlane } from "../control-plane.ts";
+import { convertParameters } from "./parameters.ts";
+import { resolveReference } from "./resolve-reference.ts";
+
+export interface PlanRequest {
+  pipeline: string;
+  params: NewRun["params"];
+  stack: string;
+  options: RunOptions;
+  logicalDate?: string;
+}
+
+/** What a run would do, or every fault that stops it; nothing runs, and nothing is put on record. */
+export async function makePlan(plane: ControlPlane, request: PlanRequest): Promise<Plan> {
+  const { project, builtins } = plane;
+  const parsed = await findPipeline(project.directory, request.pipeline);
+  const faults = await checkPipelineFile(project, parsed, { builtins: Object.values(builtins), stack: request.stack });
+  const { pipeline } = parsed;
+  if (faults.length > 0 || pipeline === undefined) return plan(parsed, request, [], faults);
+  try {
+    const run = await prepare(plane, pipeline, request);
+    const { steps, problems } = await planRun(run, {
+      builtins,
+      platform: platformName(),
+      lookup: (key) => lookUp(plane, key),
+    });
+    const located = problems.map((problem) => ({ ...problem, at: parsed.locate(problem.pointer) }));
+    return plan(parsed, request, await withTools(plane, pipeline, steps, request.stack), located);
+  } catch (thrown) {
+    const error = toEspalierError(thrown);
+    if (error.code === "INTERNAL") throw thrown;
+    return plan(parsed, request, [], [error.toJSON()]);
+  }
+}
+
+function prepare(plane: ControlPlane, pipeline: PipelineIr, request: PlanRequest): Promise<NewRun> {
+  return prepareRun(
+    {
+      projectFolder: plane.project.directory,
+      stateFolder: plane.project.stateDirectory,
+      pipeline,
+      params: convertParameters(pipeline, request.params),
+      stack: request.stack,
+      trigger: { kind: "manual", by: "plan" },
+      options: request.options,
+      ...(request.logicalDate === undefined ? {} : { logicalDate: new Date(request.logicalDate).toISOString() }),
+    },
+    {
+      artifacts: plane.artifacts,
+      files: plane.files,
+      builtins: plane.builtins,
+      environments: plane.environments,
+      resolve: (reference) => resolveReference(plane.record, reference),
+    },
+  );
+}
+
+/** A hit needs its blobs. */
+async function lookUp({ record, artifacts }: ControlPlane, key: Digest) {
+  const found = await record.engine.findCached(key);
+  if (found === undefined) return undefined;
+  const there = await Promise.all(Object.values(found.outputs).map((ref) => artifacts.exists(ref)));
+  return there.every(Boolean) ? found : undefined;
+}
+
+async function withTools(
+  { stack, builtins }: ControlPlane,
+  pipeline: PipelineIr,
+  steps: readonly PlannedStep[],
+  stackName: string,
+): Promise<Plan["steps"]> {
+  return Promise.all(
+    steps.map(async ({ cacheKey: _, needs, ...planned }) => {
+      const step = pipeline.steps[planned.step] ?? {};
+      const inControlPlane = step.uses !== undefined && builtins[step.uses]?.kind === "record";
+      const tool = inControlPlane ? "embedded/record" : (await stack.runnerFor(step, { stack: stackName })).tool;
+      return { ...planned, needs: [...needs], tool };
+    }),
+  );
+}
+
+type Problem = Pick<Fault, "code" | "message"> & { at?: string; hint?: string };
+
+function plan(parsed: ParsedPipeline, request: PlanRequest, steps: Plan["steps"], problems: readonly Problem[]): Plan {
+  const { pipeline, file } = parsed;
+  return {
+    pipeline: pipeline?.name ?? file,
+    // Of a file that can not be read there is nothing to digest but that.
+    digest: pipelineDigest(pipeline ?? { ir: 1, name: "unreadable", steps: {} }),
+    stack: request.stack,
+    params: { ...pipeline?.params, ...(pipeline === undefined ? {} : convertParameters(pipeline, request.params)) },
+    steps,
+    problems: problems.map(({ code, message, at, hint }) => ({
+      code,
+      message,
+      ...(at === undefined ? {} : { at }),
+      ...(hint === undefined ? {} : { hint }),
+    })),
+  };
+}
