@@ -1,11 +1,16 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { ControlPlane } from "./control-plane.ts";
+import { exclusively } from "./deployments/exclusively.ts";
+import { advanceRollouts } from "./deployments/rollout-steps.ts";
+import { applyDesired } from "./deployments/serve.ts";
+import { watchEndpoints } from "./monitoring/watch-endpoints.ts";
 import { deliverNotices } from "./notices/notices.ts";
 import { catchUp, fire, syncSchedules } from "./schedules/schedules.ts";
 
 /** What goes on beside requests and runs. Returns how to stop it. */
 export async function startLoops(plane: ControlPlane): Promise<() => Promise<void>> {
   const { stack, logger } = plane;
-  const running: Promise<unknown>[] = [deliverNotices(plane)];
+  const running: Promise<unknown>[] = [deliverNotices(plane), watchEndpoints(plane)];
   let stopScheduler: (() => Promise<void>) | undefined;
   try {
     await syncSchedules(plane);
@@ -21,4 +26,44 @@ export async function startLoops(plane: ControlPlane): Promise<() => Promise<voi
     await stopScheduler?.();
     await Promise.allSettled(running);
   };
+}
+
+/** Once now, then after each interval until the control plane closes; without an interval only once. */
+async function repeat(
+  { closing, logger }: ControlPlane,
+  doing: string,
+  intervalMilliseconds: number | undefined,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  while (!closing.aborted) {
+    try {
+      await work();
+    } catch (error) {
+      if (!closing.aborted) logger.error({ err: error }, `fault while ${doing}`);
+    }
+    if (intervalMilliseconds === undefined) return;
+    try {
+      await delay(intervalMilliseconds, undefined, { signal: closing, ref: false });
+    } catch {
+      return;
+    }
+  }
+}
+
+/** After a restart of the machine nothing serves: what should, is started again. */
+async function reviveEndpoints(plane: ControlPlane): Promise<void> {
+  const endpoints = (await plane.record.endpoints.list({ limit: 1000 })).items;
+  for (const { name } of endpoints) {
+    await exclusively(plane, name, async () => {
+      const endpoint = await plane.record.endpoints.get(name);
+      if (endpoint === undefined || endpoint.deletedAt !== undefined || plane.closing.aborted) return;
+      const status = await plane.stack.deployer.status(name);
+      if (status?.ready !== true) await applyDesired(plane, endpoint);
+    });
+  }
+}
+
+/** Runs that nothing refers to are forgotten after a year; their artifacts are then `gc`'s. */
+async function forgetOldRuns({ record }: ControlPlane): Promise<void> {
+  await record.retention.forget(Date.now() - 365 * 86_400_000);
 }

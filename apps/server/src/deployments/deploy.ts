@@ -1,16 +1,14 @@
-import { join } from "node:path";
-import {
-  type EndpointSpec,
-  type EndpointStatus,
-  EspalierError,
-  isEspalierError,
-  type ServedVersion,
-  ulid,
-} from "@espalier/core";
+import { type EndpointStatus, EspalierError, ulid } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
 import type { ModelVersionRow } from "../db/queries/models.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
+import { beginRollout } from "../rollouts/decide-rollout.ts";
+import { rollbackSpec } from "../rollouts/rollback-spec.ts";
+import { rolloutPlan } from "../rollouts/rollout-plan.ts";
+import { exclusively } from "./exclusively.ts";
+import { advanceRollout, detailsOf, performAction, type RolloutDetails } from "./rollout-steps.ts";
+import { applyDesired, noEndpoint, servedVersion } from "./serve.ts";
 
 export interface DeployRequest {
   endpoint: string;
@@ -31,187 +29,144 @@ export interface DeployResult {
   unchanged: boolean;
 }
 
-const firstCanaryWeight = 0.1;
-
 /** Makes a version the one that an endpoint serves, at once or by a canary. Idempotent: what is served already is `unchanged`. */
-export async function deploy(plane: ControlPlane, request: DeployRequest): Promise<DeployResult> {
-  const { record, project } = plane;
-  const current = await record.endpoints.get(request.endpoint);
-  const alive = current?.deletedAt === undefined ? current : undefined;
-  const settings = project.config.endpoints?.[request.endpoint];
-  const captureRate = request.captureRate ?? settings?.capture_rate ?? alive?.spec.captureRate ?? 1;
-  const version = String(request.version.version);
-  const serving = alive?.spec.versions.find((one) => one.model === request.version.name && one.version === version);
-
-  const rollout = (await record.rollouts.active()).find((one) => one.endpoint === request.endpoint);
-  if (
-    alive !== undefined &&
-    rollout !== undefined &&
-    rollout.model === request.version.name &&
-    rollout.toVersion === version
-  ) {
-    return { endpoint: await applyDesired(plane, alive), rollout, unchanged: true };
-  }
-  if (alive !== undefined && serving?.weight === 1 && alive.spec.captureRate === captureRate) {
-    return { endpoint: await applyDesired(plane, alive), unchanged: true };
-  }
-
-  const stable = alive?.spec.versions.reduce((best, one) => (one.weight > best.weight ? one : best));
-  const served = await servedVersion(plane, request.version);
-  const isCanary = request.strategy === "canary" && stable !== undefined && serving?.weight !== 1;
-  if (isCanary) return startCanary(plane, request, alive as EndpointRow, stable, served, captureRate);
-  const endpoint = await record.endpoints.save({
-    spec: {
-      name: request.endpoint,
-      generation: 0,
-      versions: [{ ...served, weight: 1 }],
-      captureRate,
-      port: settings?.port ?? alive?.spec.port ?? 0,
-    },
-    expectedGeneration: current?.generation ?? 0,
-    reason: `deploy ${request.version.name} version ${version}`,
-    changedBy: request.by,
-    ...(request.runId === undefined ? {} : { runId: request.runId }),
-  });
-  const applied = await applyDesired(plane, endpoint);
-  await moveAlias(plane, request);
-  return { endpoint: applied, unchanged: false };
+export function deploy(plane: ControlPlane, request: DeployRequest): Promise<DeployResult> {
+  return exclusively(plane, request.endpoint, () => deployAlone(plane, request));
 }
 
-async function startCanary(
+async function deployAlone(plane: ControlPlane, request: DeployRequest): Promise<DeployResult> {
+  const { record } = plane;
+  const found = await record.endpoints.get(request.endpoint);
+  const current = found?.deletedAt === undefined ? found : undefined;
+  const rollout = await activeRollout(plane, request.endpoint);
+  const version = String(request.version.version);
+  if (current !== undefined) {
+    const serving = current.spec.versions.find((one) => one.model === request.version.name && one.version === version);
+    const isUnderWay = rollout?.model === request.version.name && rollout.toVersion === version;
+    const isSettled = rollout === undefined && serving?.weight === 1;
+    const captures = request.captureRate === undefined || request.captureRate === current.spec.captureRate;
+    if ((isUnderWay || isSettled) && captures) {
+      return { endpoint: await applyDesired(plane, current), ...(rollout ? { rollout } : {}), unchanged: true };
+    }
+  }
+  let before = current?.spec;
+  if (rollout !== undefined) {
+    const reason = `superseded by ${request.version.name} version ${version}`;
+    before = detailsOf(rollout).progress.before ?? before;
+    await record.rollouts.update(rollout.id, { state: "rolled_back", weight: 0, reason });
+  }
+  return startRollout(plane, request, { found, before });
+}
+
+async function startRollout(
   plane: ControlPlane,
   request: DeployRequest,
-  alive: EndpointRow,
-  stable: ServedVersion,
-  served: Omit<ServedVersion, "weight">,
-  captureRate: number,
+  { found, before }: { found: EndpointRow | undefined; before: EndpointRow["spec"] | undefined },
 ): Promise<DeployResult> {
-  const { record } = plane;
-  const weight = request.weight ?? firstCanaryWeight;
+  const { record, project, stack } = plane;
+  const settings = project.config.endpoints?.[request.endpoint];
+  const candidate = { ...(await servedVersion(plane, request.version)), weight: 0 };
+  const status: EndpointStatus | undefined = before && (await stack.deployer.status(request.endpoint));
+  const plan = rolloutPlan(request.strategy, request.weight === undefined ? {} : { firstWeight: request.weight });
+  const first = beginRollout(plan, before, candidate, status, Date.now());
+  if (first.kind !== "apply") throw new EspalierError("INTERNAL", "A rollout begins with a change");
+  const details: RolloutDetails = {
+    progress: first.progress,
+    alias: request.alias ?? null,
+    by: request.by,
+    runId: request.runId ?? null,
+    base: {
+      name: request.endpoint,
+      generation: found?.generation ?? 0,
+      versions: [],
+      captureRate: request.captureRate ?? settings?.capture_rate ?? before?.captureRate ?? 1,
+      port: settings?.port ?? before?.port ?? 0,
+    },
+  };
+  const stable = before?.versions.reduce((best, one) => (one.weight > best.weight ? one : best)).version;
   const rollout = await record.rollouts.start({
     id: ulid(),
     endpoint: request.endpoint,
     model: request.version.name,
-    toVersion: served.version,
-    fromVersion: stable.version,
-    strategy: "canary",
-    weight,
-    details: { alias: request.alias ?? null, by: request.by, runId: request.runId ?? null },
+    toVersion: candidate.version,
+    strategy: first.progress.plan.strategy === "direct" ? "direct" : "canary",
+    weight: first.weight,
+    details: JSON.parse(JSON.stringify(details)),
+    ...(stable === undefined ? {} : { fromVersion: stable }),
   });
-  const endpoint = await record.endpoints.save({
-    spec: {
-      ...alive.spec,
-      captureRate,
-      versions: [
-        { ...stable, weight: 1 - weight },
-        { ...served, weight },
-      ],
-    },
-    expectedGeneration: alive.generation,
-    reason: `canary of ${request.version.name} version ${served.version}`,
-    changedBy: request.by,
-    ...(request.runId === undefined ? {} : { runId: request.runId }),
-  });
-  const applied = await applyDesired(plane, endpoint);
-  return {
-    endpoint: applied,
-    rollout: await record.rollouts.update(rollout.id, { state: "running" }),
-    unchanged: false,
-  };
+  await performAction(plane, rollout, first);
+  // One with nothing to wait for ends at once.
+  const now = await advanceRollout(plane, rollout.id);
+  const endpoint = await record.endpoints.get(request.endpoint);
+  if (endpoint === undefined) throw noEndpoint(request.endpoint);
+  if (now.state === "rolled_back" || now.state === "failed") {
+    throw new EspalierError(
+      "UNAVAILABLE",
+      `${request.version.name} version ${candidate.version} does not serve: ${now.reason ?? now.state}`,
+      {
+        hint: "What was served before is served again. The endpoint's log has the cause.",
+      },
+    );
+  }
+  return { endpoint, rollout: now, unchanged: false };
 }
 
-/** Makes the desired state real and remembers what the deployer says. */
-export async function applyDesired({ record, stack }: ControlPlane, endpoint: EndpointRow): Promise<EndpointRow> {
-  const status: EndpointStatus = await stack.deployer.apply({ ...endpoint.spec, generation: endpoint.generation });
-  await record.endpoints.saveStatus(status);
-  return { ...endpoint, status };
-}
-
-/** The version that had all traffic before the present one, as it was configured then. Ends a canary under way. */
-export async function rollback(
+/** What was served before the last rollout, or before the one under way, which ends by that. */
+export function rollback(
   plane: ControlPlane,
   name: string,
   by: string,
   reason: string | undefined,
 ): Promise<DeployResult> {
-  const { record } = plane;
-  const endpoint = await record.endpoints.get(name);
-  if (endpoint === undefined || endpoint.deletedAt !== undefined) throw noEndpoint(name);
-  const active = (await record.rollouts.active()).find((one) => one.endpoint === name);
-  const target = active === undefined ? await previousSpec(plane, endpoint) : withoutCanary(endpoint, active);
-  if (target === undefined) {
-    throw new EspalierError("CONFLICT", `Endpoint ${name} has served nothing else before`, {
-      hint: "`espalier deploy` serves another version.",
-    });
-  }
-  const saved = await record.endpoints.save({
-    spec: target,
-    expectedGeneration: endpoint.generation,
-    reason: reason ?? "rollback",
-    changedBy: by,
-  });
-  const applied = await applyDesired(plane, saved);
-  if (active === undefined) return { endpoint: applied, unchanged: false };
-  const ended = await record.rollouts.update(active.id, {
-    state: "rolled_back",
-    weight: 0,
-    reason: reason ?? `by ${by}`,
-  });
-  return { endpoint: applied, rollout: ended, unchanged: false };
-}
-
-function withoutCanary({ spec }: EndpointRow, rollout: RolloutRow): EndpointSpec | undefined {
-  const kept = spec.versions.filter((one) => one.version !== rollout.toVersion || one.model !== rollout.model);
-  return kept[0] === undefined ? undefined : { ...spec, versions: [{ ...kept[0], weight: 1 }] };
-}
-
-async function previousSpec({ record }: ControlPlane, endpoint: EndpointRow): Promise<EndpointSpec | undefined> {
-  const now = endpoint.spec.versions.map((one) => `${one.model}@${one.version}`);
-  let cursor: string | undefined;
-  do {
-    const page = await record.endpoints.history(endpoint.name, { limit: 100, cursor });
-    for (const { spec } of page.items) {
-      const [only, second] = spec.versions;
-      if (second === undefined && only !== undefined && !now.includes(`${only.model}@${only.version}`)) {
-        return { ...endpoint.spec, versions: [{ ...only, weight: 1 }] };
+  return exclusively(plane, name, async () => {
+    const { record } = plane;
+    const endpoint = await record.endpoints.get(name);
+    if (endpoint === undefined || endpoint.deletedAt !== undefined) throw noEndpoint(name);
+    const why = reason ?? `rolled back by ${by}`;
+    const active = await activeRollout(plane, name);
+    if (active !== undefined) {
+      const before = detailsOf(active).progress.before;
+      if (before !== undefined) {
+        const rollout = await performAction(plane, active, {
+          kind: "roll-back",
+          versions: before.versions,
+          reason: why,
+        });
+        return { endpoint: (await record.endpoints.get(name)) ?? endpoint, rollout, unchanged: false };
       }
     }
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return undefined;
+    const history = (await record.endpoints.history(name, { limit: 1000 })).items.map((one) => one.spec);
+    const spec = rollbackSpec(endpoint.spec, history);
+    const saved = await record.endpoints.save({
+      spec,
+      expectedGeneration: endpoint.generation,
+      reason: why,
+      changedBy: by,
+    });
+    const applied = await applyDesired(plane, saved);
+    await followAlias(plane, spec.versions[0], by);
+    return { endpoint: applied, unchanged: false };
+  });
 }
 
-/** The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. */
-export async function servedVersion(
-  { project, artifacts }: ControlPlane,
-  version: ModelVersionRow,
-): Promise<Omit<ServedVersion, "weight">> {
-  const path = join(project.stateDirectory, "models", version.digest.slice(7));
-  try {
-    await artifacts.materialise(version.artifact, path);
-  } catch (error) {
-    if (!isEspalierError(error) || error.code !== "ALREADY_EXISTS") throw error;
-  }
-  return { version: String(version.version), model: version.name, digest: version.digest, path };
-}
-
-/** Once a version has all traffic, its alias follows. */
-export async function moveAlias(
+/** The champion is what serves: after a rollback the alias goes back too. */
+async function followAlias(
   { record }: ControlPlane,
-  { alias, version, by }: Pick<DeployRequest, "alias" | "version" | "by">,
+  version: { model: string; version: string } | undefined,
+  by: string,
 ): Promise<void> {
-  if (alias === undefined) return;
+  if (version === undefined) return;
+  const champion = await record.models.version(version.model, "@champion");
+  if (champion === undefined || String(champion.version) === version.version) return;
   await record.aliases.set({
-    name: version.name,
-    alias,
-    toVersion: version.version,
+    name: version.model,
+    alias: "champion",
+    toVersion: Number(version.version),
     changedBy: by,
-    reason: "deployed",
+    reason: "rolled back",
   });
 }
 
-export function noEndpoint(name: string): EspalierError {
-  return new EspalierError("NOT_FOUND", `There is no endpoint ${name}`, {
-    hint: "`espalier deploy` makes one; `espalier runs show` tells which step would.",
-  });
+async function activeRollout({ record }: ControlPlane, endpoint: string): Promise<RolloutRow | undefined> {
+  return (await record.rollouts.active()).find((one) => one.endpoint === endpoint);
 }

@@ -6,14 +6,14 @@ import type { Judgement } from "./judgement.ts";
 import type { MonitorSettings } from "./monitor-settings.ts";
 import { judgePerformance, type PerformancePorts } from "./performance-monitor.ts";
 import {
-  firstEvent,
+  eventSpan,
   joinLabels,
   servedVersions,
   type TrafficDatabase,
   type TrafficFiles,
   viewTraffic,
 } from "./traffic.ts";
-import { dayOf, dueWindows, startOfDay, type TimeWindow } from "./windows.ts";
+import { dayMilliseconds, dayOf, dueWindows, startOfDay, type TimeWindow } from "./windows.ts";
 
 export interface MonitorPorts extends DriftPorts, PerformancePorts {
   record: Pick<MonitorQueries, "upsert" | "get" | "reports" | "saveState" | "saveReport">;
@@ -56,22 +56,33 @@ export interface JudgedWindow {
   runId?: string;
 }
 
-/** Judges every window of a monitor that is complete at `asOf` and not judged yet, oldest first. */
+/**
+ * Judges every window of a monitor that is complete at `asOf` and not judged yet, oldest first. Windows after the last captured event are
+ * left for later: an endpoint without traffic has nothing that could drift.
+ */
 export async function judgeMonitor(
   ports: MonitorPorts,
   settings: MonitorSettings,
   asOf: number,
 ): Promise<JudgedWindow[]> {
   if (!settings.enabled) return [];
+  const knownUntil = asOf - (settings.kind === "performance" ? settings.with.label_delay : 0);
+  const state = (await ports.record.get(settings.name))?.state as { anchor?: number } | undefined;
+  const [newest] = (await ports.record.reports(settings.name, { limit: 1 })).items;
+  const due = (anchor: number, until: number): TimeWindow[] =>
+    dueWindows(anchor, settings.windowLength, newest?.windowEnd, until);
+  // Most calls find nothing due; they should not have to compact and open what was captured.
+  if (state?.anchor !== undefined && due(state.anchor, knownUntil).length === 0) return [];
   const files = await ports.files(settings.endpoint);
   const database = await ports.openDatabase();
   try {
-    const anchor = await anchorOf(ports, settings, database, files);
-    if (anchor === undefined) return [];
-    const [newest] = (await ports.record.reports(settings.name, { limit: 1 })).items;
-    const knownUntil = asOf - (settings.kind === "performance" ? settings.with.label_delay : 0);
+    const span = await eventSpan(database, files);
+    if (span === undefined) return [];
+    // Windows begin with the day of the first event and keep that grid for good.
+    const anchor = state?.anchor ?? startOfDay(span.first);
+    if (state?.anchor === undefined) await ports.record.saveState(settings.name, { anchor });
     const judged: JudgedWindow[] = [];
-    for (const window of dueWindows(anchor, settings.windowLength, newest?.windowEnd, knownUntil)) {
+    for (const window of due(anchor, Math.min(knownUntil, startOfDay(span.last) + dayMilliseconds))) {
       judged.push(await judgeWindow(ports, settings, database, files, window, asOf));
     }
     return judged;
@@ -187,22 +198,6 @@ async function decideRun(
     monitor: settings.name,
     report: `${settings.name}/${dayOf(window.start)}/${dayOf(window.end)}`,
   };
-}
-
-/** Windows begin with the day of the first event and keep that grid for good. */
-async function anchorOf(
-  ports: MonitorPorts,
-  settings: MonitorSettings,
-  database: TrafficDatabase,
-  files: TrafficFiles,
-): Promise<number | undefined> {
-  const state = (await ports.record.get(settings.name))?.state as { anchor?: number } | undefined;
-  if (state?.anchor !== undefined) return state.anchor;
-  const first = await firstEvent(database, files);
-  if (first === undefined) return undefined;
-  const anchor = startOfDay(first);
-  await ports.record.saveState(settings.name, { anchor });
-  return anchor;
 }
 
 /** How many windows directly before this one crossed, in a row. */

@@ -16,11 +16,18 @@ export interface TrafficFiles {
   labels: readonly string[];
 }
 
-/** First event on record; undefined without any. */
-export async function firstEvent(database: TrafficDatabase, files: TrafficFiles): Promise<number | undefined> {
+/** First and last event on record; undefined without any. */
+export async function eventSpan(
+  database: TrafficDatabase,
+  files: TrafficFiles,
+): Promise<{ first: number; last: number } | undefined> {
   if (files.captured.length === 0) return undefined;
-  const [row] = await database.rows(`SELECT epoch_ms(min(event_time)) AS first FROM ${parquet(files.captured)}`);
-  return typeof row?.first === "number" ? row.first : undefined;
+  const [row] = await database.rows(
+    `SELECT epoch_ms(min(event_time)) AS first, epoch_ms(max(event_time)) AS last FROM ${parquet(files.captured)}`,
+  );
+  return typeof row?.first === "number" && typeof row.last === "number"
+    ? { first: row.first, last: row.last }
+    : undefined;
 }
 
 /** Makes the view `traffic`: the window's predictions, each once, though a replay after a crash captured some of them twice. */

@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import { type EndpointSpec, EspalierError, isEspalierError, type ServedVersion } from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import type { EndpointRow } from "../db/queries/endpoints.ts";
+import type { ModelVersionRow } from "../db/queries/models.ts";
+
+/** Makes the desired state real and remembers what the deployer says. */
+export async function applyDesired({ record, stack }: ControlPlane, endpoint: EndpointRow): Promise<EndpointRow> {
+  const status = await stack.deployer.apply({ ...endpoint.spec, generation: endpoint.generation });
+  await record.endpoints.saveStatus(status);
+  return { ...endpoint, status };
+}
+
+/** These versions as the next generation, unless they are in force already; applied either way. */
+export async function serveVersions(
+  plane: ControlPlane,
+  base: EndpointSpec,
+  versions: readonly ServedVersion[],
+  change: { reason: string; by: string; runId: string | null },
+): Promise<EndpointRow> {
+  const { record } = plane;
+  const current = await record.endpoints.get(base.name);
+  const alive = current?.deletedAt === undefined ? current : undefined;
+  const spec: EndpointSpec = { ...base, versions: [...versions] };
+  if (alive !== undefined && isSame(alive.spec, spec)) return applyDesired(plane, alive);
+  const saved = await record.endpoints.save({
+    spec,
+    expectedGeneration: current?.generation ?? 0,
+    reason: change.reason,
+    changedBy: change.by,
+    ...(change.runId === null ? {} : { runId: change.runId }),
+  });
+  return applyDesired(plane, saved);
+}
+
+function isSame(one: EndpointSpec, other: EndpointSpec): boolean {
+  return (
+    JSON.stringify([one.versions, one.captureRate, one.port]) ===
+    JSON.stringify([other.versions, other.captureRate, other.port])
+  );
+}
+
+/** The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. */
+export async function servedVersion(
+  { project, artifacts }: ControlPlane,
+  version: ModelVersionRow,
+): Promise<Omit<ServedVersion, "weight">> {
+  const path = join(project.stateDirectory, "models", version.digest.slice(7));
+  try {
+    await artifacts.materialise(version.artifact, path);
+  } catch (error) {
+    if (!isEspalierError(error) || error.code !== "ALREADY_EXISTS") throw error;
+  }
+  return { version: String(version.version), model: version.name, digest: version.digest, path };
+}
+
+export function noEndpoint(name: string): EspalierError {
+  return new EspalierError("NOT_FOUND", `There is no endpoint ${name}`, {
+    hint: "`espalier deploy` makes one; `espalier runs show` tells which step would.",
+  });
+}
