@@ -8,10 +8,13 @@ import { datasetHandlers } from "./datasets.ts";
 import { endpointHandlers } from "./endpoints.ts";
 import { logHandlers } from "./logs.ts";
 import { modelHandlers } from "./models.ts";
+import { monitorHandlers } from "./monitors.ts";
 import { operationHandlers } from "./operations.ts";
+import { planHandlers } from "./plan.ts";
 import { projectHandlers } from "./project.ts";
 import { runHandlers } from "./runs.ts";
 import { scheduleHandlers } from "./schedules.ts";
+import { simulationHandlers } from "./simulations.ts";
 
 /** Every route of the contract by its name. */
 export function allHandlers(plane: ControlPlane): Handlers {
@@ -20,6 +23,7 @@ export function allHandlers(plane: ControlPlane): Handlers {
   };
   return {
     ...projectHandlers(plane),
+    ...planHandlers(plane),
     ...runHandlers(plane),
     ...logHandlers(plane),
     ...artifactHandlers(plane),
@@ -30,16 +34,8 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...approvalHandlers(plane),
     ...accessHandlers(plane),
     ...operationHandlers(plane),
-    "plan.make": notYet,
-    "monitors.list": notYet,
-    "monitors.reports": notYet,
-    "monitors.run": notYet,
-    "simulations.list": notYet,
-    "simulations.start": notYet,
-    "simulations.get": notYet,
-    "simulations.events": notYet,
-    "simulations.cancel": notYet,
-    "rollouts.advance": notYet,
+    ...monitorHandlers(plane),
+    ...simulationHandlers(plane),
     "report.get": notYet,
     "report.html": notYet,
   };
