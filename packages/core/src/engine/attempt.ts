@@ -9,7 +9,7 @@ import { workOrder } from "./order.ts";
 import type { RunContext } from "./run-context.ts";
 import { tailLines, toldOutcome } from "./tell-failure.ts";
 import type { Unit } from "./unit.ts";
-import { takeEvents, watchAttempt } from "./watch-attempt.ts";
+import { abortable, takeEvents, watchAttempt } from "./watch-attempt.ts";
 
 export type AttemptOutcome =
   | { kind: "succeeded"; row: StepRow }
@@ -23,16 +23,17 @@ export type AttemptOutcome =
       log?: AttemptRow["log"];
     };
 
-/** Drives one attempt on from whatever state it is in to its end. */
+/** Drives one attempt on from whatever state it is in to its end. `fresh`: this process has just created it. */
 export async function driveAttempt(
   context: RunContext,
   unit: Unit,
   attempt: AttemptRow,
   target: ComputeTarget,
+  fresh: boolean,
 ): Promise<AttemptOutcome> {
   const order = workOrder(context, unit, attempt.id, checkpointName(unit, context));
   try {
-    const outcome = await driveStates(context, unit, attempt, target, order);
+    const outcome = await driveStates(context, unit, attempt, target, fresh, order);
     if (outcome.kind !== "succeeded") {
       await finalEvents(context, attempt.id);
       discard(context, order, false);
@@ -40,6 +41,7 @@ export async function driveAttempt(
     return outcome;
   } catch (error) {
     context.letGo.signal.throwIfAborted();
+    if (context.cancel.signal.aborted && error === context.cancel.signal.reason) return { kind: "cancelled" };
     return failure(context, order, toEspalierError(error));
   }
 }
@@ -49,16 +51,19 @@ async function driveStates(
   unit: Unit,
   attempt: AttemptRow,
   target: ComputeTarget,
+  fresh: boolean,
   order: WorkOrder,
 ): Promise<AttemptOutcome> {
   const { writes, run } = context;
+  const letGo = context.letGo.signal;
   let { state, handle } = attempt;
   if (state === "created") {
-    const work = await context.options.staging.prepare(order, target.runner.sharesFiles, {
-      signal: context.letGo.signal,
-    });
+    // Preparing may take minutes (an environment to install). What another process created may run already, and must be seen to its end.
+    const stopped = fresh ? AbortSignal.any([letGo, context.cancel.signal]) : letGo;
+    const { sharesFiles } = target.runner;
+    const work = await abortable(context.options.staging.prepare(order, sharesFiles, { signal: stopped }), stopped);
     failpoint("attempt-prepared");
-    context.letGo.signal.throwIfAborted();
+    stopped.throwIfAborted();
     handle = await target.runner.submit({
       attemptId: attempt.id,
       label: `${unit.label}#${attempt.number}`,
@@ -84,7 +89,7 @@ async function driveStates(
     await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["submitted"], to: "collecting" }, { exitCode });
     failpoint("attempt-collecting");
   }
-  const collected = await context.options.staging.collect(order);
+  const collected = await abortable(context.options.staging.collect(order), letGo);
   await finalEvents(context, attempt.id);
   await judgeOutputs(context, unit, attempt.id, collected);
   const { log } = await context.options.staging.closeLog(order, 0);

@@ -17,8 +17,20 @@ export async function driveUnit(context: RunContext, row: StepRow): Promise<Step
   } catch (error) {
     context.letGo.signal.throwIfAborted();
     const current = context.row(row.step, row.branch);
+    await closeAttempts(context, current, toEspalierError(error).message);
     if (context.cancel.signal.aborted) return await context.moveStep(current, open, "cancelled");
     return await context.moveStep(current, open, "failed", stored(toEspalierError(error)));
+  }
+}
+
+/** A step that fails without its attempt being asked (its tool is no longer configured) must not leave the attempt open for ever. */
+async function closeAttempts(context: RunContext, row: StepRow, message: string): Promise<void> {
+  if (row.state === "pending") return;
+  const attempts = await context.options.record.attempts(row.runId);
+  for (const attempt of attempts) {
+    if (attempt.step !== row.step || attempt.branch !== row.branch || isOver(attempt.state)) continue;
+    const transition = { from: openAttempt, to: "lost" as const };
+    await context.writes.moveAttempt(attempt.id, context.run.leaseEpoch, transition, { cause: "lost", message });
   }
 }
 
@@ -97,6 +109,7 @@ async function driveAttempts(
   let last = begun.at(-1);
   for (;;) {
     let attempt = last;
+    const fresh = attempt === undefined || isOver(attempt.state);
     if (attempt === undefined || isOver(attempt.state)) {
       if (context.cancel.signal.aborted) return await context.moveStep(unit.row, open, "cancelled");
       attempt = await createAttempt(context, unit, (last?.number ?? 0) + 1, target?.tool ?? "embedded/record");
@@ -104,7 +117,7 @@ async function driveAttempts(
     const outcome = recordStep
       ? await driveRecordAttempt(context, unit, attempt, recordStep)
       : target
-        ? await driveAttempt(context, unit, attempt, target)
+        ? await driveAttempt(context, unit, attempt, target, fresh)
         : undefined;
     if (outcome === undefined) throw new EspalierError("INTERNAL", `Step ${unit.row.step} has nowhere to run`);
     if (outcome.kind === "succeeded") return outcome.row;

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
 import type { BuiltinDeclaration } from "../builtin.ts";
 import { digestOfJson } from "../canonical-json.ts";
+import { EspalierError } from "../errors.ts";
 import { type Behaviour, createWorkshop, type Workshop } from "./workshop.test-support.ts";
 
 const open: Workshop[] = [];
@@ -314,4 +315,42 @@ test("a candidate that is the champion keeps the verdict that let it through", a
   expect(await shop.finish(id)).toEqual({ train: "succeeded", gate: "cached" });
   expect(asked).toEqual([model.digest, policy.digest]);
   expect(shop.started).toEqual(["train"]);
+});
+
+test("a tool that is gone after a restart fails the step and closes its attempt", async () => {
+  const { behaviour, begun } = held();
+  let gone = false;
+  const shop = workshop({ a: behaviour });
+  const id = await shop.run({ steps: chain });
+  await begun;
+  gone = true;
+  const { runnerFor } = shop.options;
+  shop.options.runnerFor = (step, run) => {
+    if (gone) throw new EspalierError("NOT_INSTALLED", "the tool is gone");
+    return runnerFor(step, run);
+  };
+  await shop.crash();
+  expect(await shop.finish(id)).toEqual({ a: "failed", b: "skipped", c: "skipped" });
+  expect((await shop.record.attempts(id)).map(({ state, message }) => [state, message])).toEqual([
+    ["lost", "the tool is gone"],
+  ]);
+});
+
+test("a run cancelled while its step is being prepared never starts it", async () => {
+  const preparing = Promise.withResolvers<void>();
+  const shop = workshop({});
+  const { staging } = shop.options;
+  shop.options.staging = {
+    ...staging,
+    prepare: () => {
+      preparing.resolve();
+      return new Promise(() => undefined);
+    },
+  };
+  const id = await shop.run({ steps: chain });
+  await preparing.promise;
+  await shop.record.requestCancel(id);
+  shop.engine.wake(id);
+  expect(await shop.finish(id)).toEqual({ a: "cancelled", b: "cancelled", c: "cancelled" });
+  expect(shop.started).toEqual([]);
 });

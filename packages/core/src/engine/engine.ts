@@ -94,13 +94,14 @@ export function createEngine(options: EngineOptions): Engine {
       // A lease of ours that ran out and was claimed anew: the driver under the old epoch must go first.
       const before = driven.get(run.id);
       before?.letGo.abort(new LetGo("claimed again"));
-      await before?.done;
       const letGo = new AbortController();
       const entry: Driven = { letGo, done: Promise.resolve() };
       driven.set(run.id, entry);
-      entry.done = drive(run, letGo, entry).finally(() => {
-        if (driven.get(run.id) === entry) driven.delete(run.id);
-      });
+      entry.done = (before?.done ?? Promise.resolve())
+        .then(() => drive(run, letGo, entry))
+        .finally(() => {
+          if (driven.get(run.id) === entry) driven.delete(run.id);
+        });
     }
   }
 

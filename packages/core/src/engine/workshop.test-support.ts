@@ -13,6 +13,8 @@ export type Behaviour = (order: WorkOrder, attempt: number) => Json | number | P
 
 export interface Workshop {
   record: MemoryRecord;
+  /** Changes count from the next engine on; `createEngine` keeps the object. */
+  options: EngineOptions;
   engine: Engine;
   /** `step` or `step[branch]`, in the order in which attempts were submitted. */
   started: string[];
@@ -102,43 +104,44 @@ export function createWorkshop(
     discard: async () => undefined,
   };
   const { limit = 8, ...options } = overrides;
-  const start = (): Engine =>
-    createEngine({
-      record,
-      artifacts: {
-        exists: async (ref) => blobs.has(ref.digest),
-        putBytes: async (bytes, type) => refOf(JSON.parse(Buffer.from(bytes).toString("utf8")) as Json, type),
-      },
-      staging,
-      runnerFor: (step) => ({ runner, tool: "test/memory", name: step.compute ?? "default", limit }),
-      builtins: {},
-      recordSteps: {},
-      owner: "test",
-      platform: "linux-x64",
-      newId: () => `attempt-${++ids}`,
-      clock: {
-        now: () => Date.now(),
-        delay: (milliseconds, signal) =>
-          new Promise((resolve, reject) => {
-            signal.throwIfAborted();
-            // Hours pass in milliseconds: delays keep their order, and no test waits for a clock.
-            const timer = setTimeout(resolve, Math.min(milliseconds / 100, 2_000));
-            const abort = (): void => {
-              clearTimeout(timer);
-              reject(signal.reason);
-            };
-            signal.addEventListener("abort", abort, { once: true });
-          }),
-      },
-      leaseSeconds: 30,
-      graceSeconds: 1,
-      onError: (error) => {
-        throw error;
-      },
-      ...options,
-    });
+  const engineOptions: EngineOptions = {
+    record,
+    artifacts: {
+      exists: async (ref) => blobs.has(ref.digest),
+      putBytes: async (bytes, type) => refOf(JSON.parse(Buffer.from(bytes).toString("utf8")) as Json, type),
+    },
+    staging,
+    runnerFor: (step) => ({ runner, tool: "test/memory", name: step.compute ?? "default", limit }),
+    builtins: {},
+    recordSteps: {},
+    owner: "test",
+    platform: "linux-x64",
+    newId: () => `attempt-${++ids}`,
+    clock: {
+      now: () => Date.now(),
+      delay: (milliseconds, signal) =>
+        new Promise((resolve, reject) => {
+          signal.throwIfAborted();
+          // Hours pass in milliseconds: delays keep their order, and no test waits for a clock.
+          const timer = setTimeout(resolve, Math.min(milliseconds / 100, 2_000));
+          const abort = (): void => {
+            clearTimeout(timer);
+            reject(signal.reason);
+          };
+          signal.addEventListener("abort", abort, { once: true });
+        }),
+    },
+    leaseSeconds: 30,
+    graceSeconds: 1,
+    onError: (error) => {
+      throw error;
+    },
+    ...options,
+  };
+  const start = (): Engine => createEngine(engineOptions);
   const workshop: Workshop = {
     record,
+    options: engineOptions,
     engine: start(),
     started,
     cancelled,

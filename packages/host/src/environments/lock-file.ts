@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { digestOfBytes, EspalierError } from "@espalier/core";
@@ -43,7 +44,7 @@ export async function lockFile(request: LockRequest): Promise<LockFile> {
   const content = (pins: string): string => `# python ${minor(request.python)}, ${request.platform}\n${pins}`;
   if (known?.startsWith(`${head}\n`)) return { path, text: content(known.slice(head.length + 1)), fresh: false };
   const pins = name === "uv.lock" ? await exportUvLock(request, source) : await resolve(request, source, path);
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await writeFile(temporary, `${head}\n${pins}`);
     await rename(temporary, path);

@@ -27,6 +27,8 @@ export const platformName = (): string => `${process.platform}-${process.arch}`;
 export function createPythonEnvironments(cache: string = cacheFolder()): PythonEnvironments {
   const pythons = new Map<string, Promise<Python>>();
   const made = new Map<string, Promise<string>>();
+  /** Two runs that start at once resolve a lock once. */
+  const locking = new Map<string, Promise<LockFile>>();
   let uv: Promise<string> | undefined;
 
   const once = <Value>(known: Map<string, Promise<Value>>, key: string, make: () => Promise<Value>): Promise<Value> => {
@@ -50,8 +52,18 @@ export function createPythonEnvironments(cache: string = cacheFolder()): PythonE
 
   return {
     async lock(projectFolder, requirements, pythonVersion) {
-      const python = await pythonOf(pythonVersion);
-      return lockFile({ projectFolder, requirements, platform: platformName(), python, uv: () => uvOf(python) });
+      const key = `${projectFolder}\n${requirements}\n${pythonVersion ?? ""}`;
+      const running = locking.get(key);
+      if (running) return running;
+      const started = pythonOf(pythonVersion).then((python) =>
+        lockFile({ projectFolder, requirements, platform: platformName(), python, uv: () => uvOf(python) }),
+      );
+      locking.set(key, started);
+      try {
+        return await started;
+      } finally {
+        locking.delete(key);
+      }
     },
     async bin(lockText, pythonVersion) {
       const python = await pythonOf(pythonVersion);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArtifactRef, type Artifacts, isDigest, type LocalFiles } from "@espalier/core";
@@ -46,7 +46,7 @@ export async function openDigestMemo(
     async save() {
       if (!changed) return;
       const kept = Object.fromEntries([...entries].slice(-mostEntries));
-      const temporary = `${memoPath}.${process.pid}.tmp`;
+      const temporary = `${memoPath}.${randomUUID()}.tmp`;
       await writeFile(temporary, JSON.stringify(kept));
       await rename(temporary, memoPath);
       changed = false;

@@ -39,6 +39,8 @@ export interface RunSources {
   files: LocalFiles;
   builtins: Readonly<Record<string, BuiltinDeclaration>>;
   environments: PythonEnvironments;
+  /** A lock file was written into the project just now, and should be committed. */
+  onFreshLock?(path: string): void;
   /** null: there is no such dataset, model or alias. */
   resolve(reference: Extract<Reference, { kind: "dataset" | "model" | "uri" }>): Promise<ArtifactRef | null>;
 }
@@ -141,7 +143,7 @@ async function publishPath(
 
 async function takeSnapshots(
   request: RunRequest,
-  { artifacts, files, environments }: RunSources,
+  { artifacts, files, environments, onFreshLock }: RunSources,
   name: string,
   step: StepIr,
   snapshots: Record<string, ArtifactRef>,
@@ -158,6 +160,7 @@ async function takeSnapshots(
   }
   if (environment && "python" in environment && snapshots[environment.python] === undefined) {
     const lock = await environments.lock(request.projectFolder, environment.python, environment.pythonVersion);
+    if (lock.fresh) onFreshLock?.(lock.path);
     snapshots[environment.python] = await artifacts.putBytes(Buffer.from(lock.text, "utf8"), "file");
   }
 }
