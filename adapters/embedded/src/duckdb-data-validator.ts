@@ -91,7 +91,7 @@ async function writeRows(
 ): Promise<void> {
   const split = compileRules(rules, columns).split;
   const hidden = identifier(rowNumberColumn);
-  const all = `SELECT * EXCLUDE (${hidden}) FROM data ORDER BY ${hidden}`;
+  const all = `SELECT * EXCLUDE (${hidden}) FROM data`;
   const none = `SELECT * EXCLUDE (${hidden}), '' AS _rule FROM data LIMIT 0`;
   await database.run("SET threads = 1");
   if (request.validPath !== undefined) await writeParquet(database, split?.valid ?? all, request.validPath);

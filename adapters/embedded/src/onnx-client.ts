@@ -219,7 +219,16 @@ function readScores(output: unknown, wanted: number | "last", rows: number, name
     );
   }
   const scores = new Float64Array(rows);
-  for (let row = 0; row < rows; row++) scores[row] = Number(data[row * width + column]);
+  for (let row = 0; row < rows; row++) {
+    const score = Number(data[row * width + column]);
+    if (!Number.isFinite(score)) {
+      throw new EspalierError("INVALID_DATA", `The model \`${name}\` gives no number for a row (${score})`, {
+        at: name,
+        hint: "A missing value may have reached a graph that takes none; fill it in the features.",
+      });
+    }
+    scores[row] = score;
+  }
   return scores;
 }
 

@@ -178,6 +178,15 @@ describe("evaluate", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/SIGNATURE_MISMATCH.*`origin` is VARCHAR, the model takes double; `distance` is missing/);
   });
+  it("stops at a row that the model gives no number for", async () => {
+    await makeTable(
+      folder.input("data"),
+      `SELECT * REPLACE (CASE WHEN id = 5 THEN NULL ELSE a END AS a) FROM (${flights})`,
+    );
+    await makeModel("model", [3, 0]);
+    const { exitCode, stderr } = await run("evaluate", { with: { target: "late", task: "binary" } });
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/INVALID_DATA The model `model` gives no number/)]);
+  });
   it("does not take a target with missing or other values for a binary one", async () => {
     await makeTable(folder.input("data"), flights);
     await makeModel("model", [3, 0]);

@@ -100,21 +100,24 @@ function sampleColumns(rule: Rule, types: ReadonlyMap<string, string>): string[]
   return [...own, ...others].slice(0, Math.max(8, own.length));
 }
 
+/** Rows stay in the order of the file: reading keeps it on one thread, and only a window function (uniqueness) has to sort again. */
 function splitQueries(
   rules: readonly Rule[],
   types: ReadonlyMap<string, string>,
   from: string,
 ): { valid: Query; quarantined: Query } | undefined {
-  const quarantine = rules.filter((rule) => isRowRule(rule) && rule.severity === "quarantine") as RowRule[];
+  const quarantine = rules.filter(isRowRule).filter((rule) => rule.severity === "quarantine");
   if (quarantine.length === 0) return undefined;
-  const broken = quarantine.map(
-    (rule) => `CASE WHEN ${inScope(rule)} AND NOT ${holds(rule, types)} THEN ${literal(ruleName(rule))} END`,
-  );
-  const marked = `SELECT *, concat_ws('; ', ${broken.join(", ")}) AS _rule FROM ${from}`;
   const hidden = identifier(rowNumberColumn);
+  const kept = quarantine.map((rule) =>
+    rule.where === undefined ? holds(rule, types) : `(NOT ${inScope(rule)} OR ${holds(rule, types)})`,
+  );
+  const broken = quarantine.map((rule, index) => `CASE WHEN NOT ${kept[index]} THEN ${literal(ruleName(rule))} END`);
+  const windowed = quarantine.some((rule) => rule.rule === "unique");
+  const [filter, order] = windowed ? ["QUALIFY", ` ORDER BY ${hidden}`] : ["WHERE", ""];
   return {
-    valid: `SELECT * EXCLUDE (_rule, ${hidden}) FROM (${marked}) WHERE _rule = '' ORDER BY ${hidden}`,
-    quarantined: `SELECT * EXCLUDE (${hidden}) FROM (${marked}) WHERE _rule <> '' ORDER BY ${hidden}`,
+    valid: `SELECT * EXCLUDE (${hidden}) FROM ${from} ${filter} ${kept.join(" AND ")}${order}`,
+    quarantined: `SELECT * EXCLUDE (${hidden}), concat_ws('; ', ${broken.join(", ")}) AS _rule FROM ${from} ${filter} NOT (${kept.join(" AND ")})${order}`,
   };
 }
 
