@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ControlPlane } from "./control-plane.ts";
 import { exclusively } from "./deployments/exclusively.ts";
-import { advanceRollouts } from "./deployments/rollout-steps.ts";
 import { applyDesired } from "./deployments/serve.ts";
 import { watchEndpoints } from "./monitoring/watch-endpoints.ts";
 import { deliverNotices } from "./notices/notices.ts";
@@ -10,7 +9,12 @@ import { catchUp, fire, syncSchedules } from "./schedules/schedules.ts";
 /** What goes on beside requests and runs. Returns how to stop it. */
 export async function startLoops(plane: ControlPlane): Promise<() => Promise<void>> {
   const { stack, logger } = plane;
-  const running: Promise<unknown>[] = [deliverNotices(plane), watchEndpoints(plane)];
+  const running: Promise<unknown>[] = [
+    deliverNotices(plane),
+    watchEndpoints(plane),
+    repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
+    repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
+  ];
   let stopScheduler: (() => Promise<void>) | undefined;
   try {
     await syncSchedules(plane);

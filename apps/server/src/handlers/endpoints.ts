@@ -2,7 +2,10 @@ import type { Endpoint } from "@espalier/contract";
 import { type EndpointStatus, EspalierError, isEspalierError, type Json } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
-import { applyDesired, deploy, noEndpoint, rollback } from "../deployments/deploy.ts";
+import { deploy, rollback } from "../deployments/deploy.ts";
+import { exclusively } from "../deployments/exclusively.ts";
+import { advanceRollout } from "../deployments/rollout-steps.ts";
+import { applyDesired, noEndpoint } from "../deployments/serve.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { requireVerdict } from "../steps/gate-verdict.ts";
 import { actorOf } from "./actor.ts";
@@ -10,7 +13,7 @@ import { versionReference } from "./models.ts";
 
 const predictionTimeoutMilliseconds = 120_000;
 
-export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"endpoints">> {
+export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"endpoints"> | NamesUnder<"rollouts">> {
   const { record, stack } = plane;
   return {
     "endpoints.list": async ({ query }) => {
@@ -60,6 +63,11 @@ export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"en
       await stack.deployer.delete(params.name);
       await record.endpoints.delete(params.name);
       return { done: true };
+    },
+    "rollouts.advance": async ({ params }) => {
+      const rollout = await record.rollouts.get(params.rolloutId);
+      if (rollout === undefined) throw new EspalierError("NOT_FOUND", `There is no rollout ${params.rolloutId}`);
+      return exclusively(plane, rollout.endpoint, () => advanceRollout(plane, rollout.id));
     },
     "endpoints.rollouts": async ({ params, query }) => record.rollouts.list(params.name, query),
   };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ControlPlane } from "../control-plane.ts";
-import { advanceRollouts } from "../rollouts/advance-rollouts.ts";
+import { advanceRollouts } from "../deployments/rollout-steps.ts";
 import { judgeAll } from "./plane-monitors.ts";
 
 const lookMilliseconds = 5_000;

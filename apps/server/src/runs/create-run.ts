@@ -1,5 +1,5 @@
 import type { CreateRun } from "@espalier/contract";
-import { EspalierError, type NewRun, type RunOptions, type RunRow, ulid } from "@espalier/core";
+import { EspalierError, type NewRun, type PipelineIr, type RunOptions, type RunRow, ulid } from "@espalier/core";
 import { prepareRun } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { convertParameters } from "./parameters.ts";
@@ -20,30 +20,38 @@ export async function createRun(
   if (earlier !== undefined) return earlier;
   const stack = request.stack ?? plane.stack.name;
   const { pipeline } = await readPipeline(plane, request.pipeline, stack);
-  const run = await plane.record.engine.createRun(
-    await prepareRun(
-      {
-        projectFolder: plane.project.directory,
-        stateFolder: plane.project.stateDirectory,
-        pipeline,
-        params: convertParameters(pipeline, request.params ?? {}),
-        stack,
-        trigger,
-        options: definedOptions(request.options ?? {}),
-        id: request.id ?? ulid(),
-        ...(request.logicalDate === undefined ? {} : { logicalDate: instantOf(request.logicalDate) }),
-      },
-      {
-        artifacts: plane.artifacts,
-        files: plane.files,
-        builtins: plane.builtins,
-        environments: plane.environments,
-        resolve: (reference) => resolveReference(plane.record, reference),
-      },
-    ),
-  );
+  const run = await plane.record.engine.createRun(await newRun(plane, pipeline, { ...request, stack }, trigger));
   plane.engine.wake(run.id);
   return run;
+}
+
+/** Everything that the run reads from outside its graph, pinned; nothing is on record yet. */
+export function newRun(
+  plane: ControlPlane,
+  pipeline: PipelineIr,
+  request: Pick<CreateRun, "params" | "options" | "logicalDate" | "id"> & { stack: string },
+  trigger: RunTrigger,
+): Promise<NewRun> {
+  return prepareRun(
+    {
+      projectFolder: plane.project.directory,
+      stateFolder: plane.project.stateDirectory,
+      pipeline,
+      params: convertParameters(pipeline, request.params ?? {}),
+      stack: request.stack,
+      trigger,
+      options: definedOptions(request.options ?? {}),
+      id: request.id ?? ulid(),
+      ...(request.logicalDate === undefined ? {} : { logicalDate: instantOf(request.logicalDate) }),
+    },
+    {
+      artifacts: plane.artifacts,
+      files: plane.files,
+      builtins: plane.builtins,
+      environments: plane.environments,
+      resolve: (reference) => resolveReference(plane.record, reference),
+    },
+  );
 }
 
 /** A run that ended without success goes on in a new one: the same pipeline, parameters, inputs and date. */

@@ -10,10 +10,10 @@ import {
   type RunOptions,
   toEspalierError,
 } from "@espalier/core";
-import { checkPipelineFile, findPipeline, type ParsedPipeline, platformName, prepareRun } from "@espalier/host";
+import { checkPipelineFile, findPipeline, type ParsedPipeline, platformName } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { newRun } from "./create-run.ts";
 import { convertParameters } from "./parameters.ts";
-import { resolveReference } from "./resolve-reference.ts";
 
 export interface PlanRequest {
   pipeline: string;
@@ -31,7 +31,7 @@ export async function makePlan(plane: ControlPlane, request: PlanRequest): Promi
   const { pipeline } = parsed;
   if (faults.length > 0 || pipeline === undefined) return plan(parsed, request, [], faults);
   try {
-    const run = await prepare(plane, pipeline, request);
+    const run = await newRun(plane, pipeline, request, { kind: "manual", by: "plan" });
     const { steps, problems } = await planRun(run, {
       builtins,
       platform: platformName(),
@@ -44,28 +44,6 @@ export async function makePlan(plane: ControlPlane, request: PlanRequest): Promi
     if (error.code === "INTERNAL") throw thrown;
     return plan(parsed, request, [], [error.toJSON()]);
   }
-}
-
-function prepare(plane: ControlPlane, pipeline: PipelineIr, request: PlanRequest): Promise<NewRun> {
-  return prepareRun(
-    {
-      projectFolder: plane.project.directory,
-      stateFolder: plane.project.stateDirectory,
-      pipeline,
-      params: convertParameters(pipeline, request.params),
-      stack: request.stack,
-      trigger: { kind: "manual", by: "plan" },
-      options: request.options,
-      ...(request.logicalDate === undefined ? {} : { logicalDate: new Date(request.logicalDate).toISOString() }),
-    },
-    {
-      artifacts: plane.artifacts,
-      files: plane.files,
-      builtins: plane.builtins,
-      environments: plane.environments,
-      resolve: (reference) => resolveReference(plane.record, reference),
-    },
-  );
 }
 
 /** A hit needs its blobs. */

@@ -2,7 +2,7 @@ import { faultsError, type PipelineIr } from "@espalier/core";
 import { checkPipelineFile, findPipeline, wholePipeline } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 
-/** The pipeline that a person means, without any fault in this stack; the error lists all there are, each with its place. */
+/** The pipeline that a person means, without any fault in its project and stack: INVALID_PIPELINE lists all there are. */
 export async function readPipeline(
   plane: ControlPlane,
   wanted: string,

@@ -1,8 +1,8 @@
 import { EspalierError, type ModelSignature } from "@espalier/core";
 import { loadEmbeddedParts } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { advanceRollouts } from "../deployments/rollout-steps.ts";
 import { judgeAll, labelDirectory, materialised } from "../monitoring/plane-monitors.ts";
-import { advanceRollouts } from "../rollouts/advance-rollouts.ts";
 import { awaitRun } from "../runs/await-run.ts";
 import { createRun } from "../runs/create-run.ts";
 import { backfill, syncSchedules } from "../schedules/schedules.ts";
