@@ -23,9 +23,11 @@ function run(command: string, words: string[], options: SpawnSyncOptions = {}): 
 
 function peers(): string {
   const bin = join(cache, "venv/bin");
-  if (!existsSync(join(bin, "dvc"))) {
+  if (!existsSync(bin)) {
     mkdirSync(cache, { recursive: true });
     run("python3", ["-m", "venv", join(cache, "venv")]);
+  }
+  if (!existsSync(join(bin, "dvc")) || !existsSync(join(bin, "metaflow"))) {
     run(join(bin, "pip"), ["install", "--quiet", "metaflow", "dvc"]);
   }
   return bin;
