@@ -26,22 +26,22 @@ export function pointerPath(pointer: string): string[] {
     .map((segment) => segment.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** All faults as one error: the first one's code, place and hint, every one in the message and in `details.faults`. */
+/** All faults as one error, with the place of the first; every one is in `details.faults`, where the CLI reads them. */
 export function faultsError(faults: readonly Fault[], what: string): EspalierError {
   const [first] = faults;
   if (first === undefined) return new EspalierError("INTERNAL", `${what} has no faults`);
   const place = (fault: Fault): string =>
     fault.at ?? (fault.pointer === "" ? what : pointerPath(fault.pointer).join("."));
-  const [only] = faults.length === 1 ? faults : [];
-  const message =
-    only === undefined
-      ? `${what} has ${faults.length} faults:\n${faults
-          .map((fault) => `  ${place(fault)}: ${fault.message}${fault.hint === undefined ? "" : ` ${fault.hint}`}`)
-          .join("\n")}`
-      : only.message;
-  return new EspalierError(first.code, message, {
+  const only = faults.length === 1;
+  return new EspalierError(codeOf(faults, first.code), only ? first.message : `${what} has ${faults.length} faults`, {
     at: place(first),
-    ...(only?.hint === undefined ? {} : { hint: only.hint }),
+    ...(only && first.hint !== undefined ? { hint: first.hint } : {}),
     details: { faults },
   });
+}
+
+/** The code that all share; of different ones the one that says that the document as a whole is not right. */
+function codeOf(faults: readonly Fault[], first: ErrorCode): ErrorCode {
+  if (faults.every((fault) => fault.code === first)) return first;
+  return faults.find((fault) => fault.code === "INVALID_PIPELINE" || fault.code === "INVALID_CONFIG")?.code ?? first;
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import { didYouMean } from "./closest.ts";
+import { closest, didYouMean } from "./closest.ts";
 import type { ErrorCode } from "./errors.ts";
-import { type Fault, jsonPointer } from "./fault.ts";
+import { type Fault, jsonPointer, pointerPath } from "./fault.ts";
 
 type Path = PropertyKey[];
 type Issue = z.core.$ZodIssue;
@@ -25,19 +25,30 @@ export function salvage<Value>(
 ): Salvaged<Value> {
   const first = schema.safeParse(document);
   if (first.success) return { faults: [], value: first.data };
-  const faults = first.error.issues.flatMap((issue) => describe(flatten(issue), document, schema, code));
+  const told = first.error.issues.flatMap((issue) => describe(flatten(issue), document, schema, code));
+  const faults = told.filter((fault) => fault.check !== "missing-key" || !isMisspelt(fault, told));
   let remaining: unknown = structuredClone(document);
   let issues: readonly Issue[] = first.error.issues;
   for (let round = 0; round < 20; round += 1) {
     for (const issue of issues.flatMap(flatten)) {
       if (issue.path.length === 0 && issue.code !== "unrecognized_keys") return { faults };
-      remaining = without(remaining, issue, fallbacks);
+      remaining = without(remaining, issue, schema, fallbacks);
     }
     const again = schema.safeParse(remaining);
     if (again.success) return { faults, value: again.data };
     issues = again.error.issues;
   }
   return { faults };
+}
+
+/** What is missing because its name is misspelt is told once, by the unknown name. */
+function isMisspelt(missing: Fault, faults: readonly Fault[]): boolean {
+  const path = pointerPath(missing.pointer);
+  return faults.some((fault) => {
+    const other = pointerPath(fault.pointer);
+    const beside = fault.check === "unknown-key" && jsonPointer(other.slice(0, -1)) === jsonPointer(path.slice(0, -1));
+    return beside && closest(other.at(-1) ?? "", [path.at(-1) ?? ""]) !== undefined;
+  });
 }
 
 /** A union fails as a whole; the alternative that was meant is the one that fits best. */
@@ -126,10 +137,27 @@ function at(document: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-function without(document: unknown, issue: Issue, fallbacks: Readonly<Record<string, unknown>>): unknown {
+/** A misspelt member is taken for what it was meant to be, so that it is not told to be missing as well, and its value is checked too. */
+function respell(owner: Record<PropertyKey, unknown>, keys: readonly string[], known: readonly string[]): void {
+  for (const key of keys) {
+    const meant = closest(key, known);
+    if (meant !== undefined && !Object.hasOwn(owner, meant)) owner[meant] = owner[key];
+    Reflect.deleteProperty(owner, key);
+  }
+}
+
+const isMapping = (value: unknown): value is Record<PropertyKey, unknown> =>
+  typeof value === "object" && value !== null;
+
+function without(
+  document: unknown,
+  issue: Issue,
+  schema: z.ZodType,
+  fallbacks: Readonly<Record<string, unknown>>,
+): unknown {
   if (issue.code === "unrecognized_keys") {
     const owner = at(document, issue.path);
-    if (typeof owner === "object" && owner !== null) for (const key of issue.keys) Reflect.deleteProperty(owner, key);
+    if (isMapping(owner)) respell(owner, issue.keys, keysAt(schema, issue.path));
     return document;
   }
   const owner = at(document, issue.path.slice(0, -1));
@@ -140,7 +168,8 @@ function without(document: unknown, issue: Issue, fallbacks: Readonly<Record<str
   else if (Array.isArray(owner) && typeof last === "number") owner.splice(last, 1);
   else if (Object.hasOwn(owner, last)) Reflect.deleteProperty(owner, last);
   // A member that must be there is not: its owner has to go as well.
-  else return without(document, { ...issue, path: issue.path.slice(0, -1), code: "custom" } as Issue, fallbacks);
+  else
+    return without(document, { ...issue, path: issue.path.slice(0, -1), code: "custom" } as Issue, schema, fallbacks);
   return document;
 }
 
