@@ -1,4 +1,4 @@
-import { check, double, integer, property } from "fast-check";
+import { array, check, double, integer, oneof, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canaryLook, lookAlpha, spentAlpha } from "./alpha-spending.ts";
 import { bootstrapInterval, resamplingGroups } from "./bootstrap.ts";
@@ -6,6 +6,7 @@ import { groupMetric } from "./grouped-metric.ts";
 import { holmAdjust } from "./holm.ts";
 import { judgeCandidate, judgeMetrics } from "./judge.ts";
 import { auc, averagePrecision, calibrationError, calibrationTable } from "./metrics.ts";
+import { orderByValue } from "./order.ts";
 import { pointMetrics } from "./point-metrics.ts";
 import { gatePolicySchema } from "./policy.ts";
 import { seededRandom } from "./random.ts";
@@ -53,6 +54,24 @@ describe("special functions", () => {
     expect(outcome.failed).toBe(false);
   });
 });
+
+describe("order", () => {
+  it("is that of a stable sort", () => {
+    const outcome = check(
+      property(array(oneof(double({ noNaN: true }), integer({ min: -3, max: 3 }).map(Number))), (values) => {
+        const expected = values.map((_, index) => index).sort((a, b) => compareNumbers(values[a] ?? 0, values[b] ?? 0));
+        return JSON.stringify(expected) === JSON.stringify([...orderByValue(Float64Array.from(values))]);
+      }),
+      { numRuns: 300 },
+    );
+    expect(outcome.failed).toBe(false);
+  });
+});
+
+/** Infinities have no difference. */
+function compareNumbers(a: number, b: number): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 describe("metrics", () => {
   it("give the AUC of scikit-learn's example", () => {

@@ -1,4 +1,5 @@
-import { orderByScore, type ResampledMetric } from "./metrics.ts";
+import type { ResampledMetric } from "./metrics.ts";
+import { orderByValue } from "./order.ts";
 import { additiveMetrics } from "./row-sums.ts";
 import type { ScoredRows } from "./scored-rows.ts";
 
@@ -19,8 +20,8 @@ export interface GroupedOptions {
 }
 
 export function groupMetric(rows: ScoredRows, groups: Groups, options: GroupedOptions): GroupedMetric {
-  const order = options.order ?? (options.metric === "auc" ? orderByScore(rows.score) : undefined);
-  if (options.metric === "auc") return groupAuc(rows, groups, order ?? orderByScore(rows.score));
+  const order = options.order ?? (options.metric === "auc" ? orderByValue(rows.score) : undefined);
+  if (options.metric === "auc") return groupAuc(rows, groups, order ?? orderByValue(rows.score));
   const { width, add, finish } = additiveMetrics[options.metric];
   const sums = new Float64Array(groups.count * width);
   const length = order?.length ?? rows.score.length;

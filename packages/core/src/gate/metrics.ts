@@ -1,3 +1,4 @@
+import { orderByValue } from "./order.ts";
 import type { ScoredRows, Task } from "./scored-rows.ts";
 
 /** Metrics that can be resampled: they are functions of sums over blocks (AUC of sums over pairs of blocks). */
@@ -33,14 +34,8 @@ export function logLossOf(score: number, target: number): number {
   return -(target * Math.log(p) + (1 - target) * Math.log(1 - p));
 }
 
-/** Row numbers from the lowest to the highest score. */
-export function orderByScore(score: Float64Array): Uint32Array {
-  const order = Uint32Array.from(score, (_, index) => index);
-  return order.sort((a, b) => (score[a] ?? 0) - (score[b] ?? 0));
-}
-
 /** Area under the ROC curve, ties counted half; NaN without both classes. */
-export function auc(rows: ScoredRows, order: Uint32Array = orderByScore(rows.score)): number {
+export function auc(rows: ScoredRows, order: Uint32Array = orderByValue(rows.score)): number {
   let negativesBelow = 0;
   let wins = 0;
   let positives = 0;
@@ -62,7 +57,7 @@ export function auc(rows: ScoredRows, order: Uint32Array = orderByScore(rows.sco
 }
 
 /** Area under the precision-recall steps (scikit-learn's average_precision_score). */
-export function averagePrecision(rows: ScoredRows, order: Uint32Array = orderByScore(rows.score)): number {
+export function averagePrecision(rows: ScoredRows, order: Uint32Array = orderByValue(rows.score)): number {
   const positives = rows.target.reduce((sum, target) => sum + target, 0);
   let found = 0;
   let seen = 0;

@@ -1,4 +1,5 @@
-import { auc, averagePrecision, calibrationError, calibrationTable, orderByScore } from "./metrics.ts";
+import { auc, averagePrecision, calibrationError, calibrationTable } from "./metrics.ts";
+import { orderByValue } from "./order.ts";
 import { additiveMetric } from "./row-sums.ts";
 import type { ScoredRows, Task } from "./scored-rows.ts";
 
@@ -25,7 +26,7 @@ export function pointMetrics(rows: ScoredRows, task: Task, threshold = 0.5): Rec
 }
 
 function binaryMetrics(rows: ScoredRows, threshold: number): Record<string, number> {
-  const order = orderByScore(rows.score);
+  const order = orderByValue(rows.score);
   return {
     auc: auc(rows, order),
     average_precision: averagePrecision(rows, order),

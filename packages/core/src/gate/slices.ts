@@ -1,7 +1,7 @@
 import { bootstrapInterval, resamplingGroups } from "./bootstrap.ts";
 import { groupMetric } from "./grouped-metric.ts";
 import { holmAdjust } from "./holm.ts";
-import { orderByScore } from "./metrics.ts";
+import { orderByValue } from "./order.ts";
 import type { GatePolicy } from "./policy.ts";
 import type { CodedColumn, ScoredRows } from "./scored-rows.ts";
 import { normalCdf } from "./special-functions.ts";
@@ -29,7 +29,7 @@ export function judgeSlices(input: SliceInput): { slices: SliceVerdict[]; omitte
   const settings = input.policy.slices;
   if (settings === undefined) return { slices: [], omitted: 0 };
   const slices: SliceVerdict[] = [];
-  const orders = { candidate: orderByScore(input.candidate.score), reference: orderByScore(input.reference.score) };
+  const orders = { candidate: orderByValue(input.candidate.score), reference: orderByValue(input.reference.score) };
   for (const column of input.columns) {
     const candidateRows = rowsByValue(column, orders.candidate);
     const referenceRows = rowsByValue(column, orders.reference);
