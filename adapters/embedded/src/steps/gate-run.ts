@@ -1,7 +1,6 @@
 import { cp, readFile } from "node:fs/promises";
 import {
   type DataStepContext,
-  digestOfJson,
   EspalierError,
   type GatePolicy,
   type GateVerdict,
@@ -28,8 +27,7 @@ const sliceValues = 500;
  */
 export async function runGate(context: DataStepContext): Promise<void> {
   const { candidate = "", champion, data, metrics, policy: policyPath = "" } = context.inputs;
-  const policyDocument = await readYaml(policyPath, "policy");
-  const policy = parsePolicy(policyDocument);
+  const policy = parsePolicy(await readYaml(policyPath, "policy"));
   const judged =
     data === undefined
       ? judgeMetrics(policy, await readMetrics(metrics))
@@ -37,7 +35,7 @@ export async function runGate(context: DataStepContext): Promise<void> {
   const verdict: GateVerdict = {
     ...judged,
     candidate: { digest: await artifactDigest(candidate), ...judged.candidate },
-    policy: digestOfJson(policyDocument),
+    policy: await artifactDigest(policyPath),
     ...(data === undefined ? {} : { data: await artifactDigest(data) }),
   };
   if (verdict.reference !== undefined && champion !== undefined) {
