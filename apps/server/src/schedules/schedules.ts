@@ -56,23 +56,17 @@ export async function catchUp(plane: ControlPlane, now: Date): Promise<void> {
 
 /** One due instant of a schedule. Firing it again changes nothing. */
 export async function fire(plane: ControlPlane, id: string, due: Date): Promise<void> {
-  const schedule = await plane.record.schedules.get(id);
-  if (schedule === undefined || schedule.paused || due.getTime() < schedule.dueFrom) return;
-  await fireSchedule(plane, schedule, due);
-}
-
-async function fireSchedule(plane: ControlPlane, schedule: ScheduleRow, due: Date): Promise<string | undefined> {
   const { record } = plane;
-  const { id } = schedule;
+  const schedule = await record.schedules.get(id);
+  if (schedule === undefined || schedule.paused || due.getTime() < schedule.dueFrom) return;
   const place = { scheduleId: id, logicalDate: due.getTime() };
   if (schedule.overlap !== "allow" && (await hasActiveRun(plane, schedule))) {
     const reason = "the run before has not ended";
     await record.firings.record({ ...place, kind: schedule.overlap === "queue" ? "queued" : "skipped", reason });
-    return undefined;
+    return;
   }
   const firing = await record.firings.record({ ...place, kind: "fired", runId: ulid() });
   if (firing.recorded && firing.runId !== undefined) await startFired(plane, schedule, place.logicalDate, firing.runId);
-  return firing.runId;
 }
 
 /** A scheduled run has ended: the next queued one has its turn. */
