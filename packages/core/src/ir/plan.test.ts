@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
 import type { ArtifactRef } from "../artifact.ts";
 import { type Digest, digestOfJson } from "../canonical-json.ts";
-import type { CachedResult } from "../record/engine-record.ts";
 import { normalizePipeline } from "./normalize.ts";
 import type { PipelineIr } from "./pipeline.ts";
-import { type PlannableRun, planRun } from "./plan.ts";
+import { type KnownResult, type PlannableRun, planRun } from "./plan.ts";
 import { recordBuiltins } from "./record-builtins.ts";
 
 const ref = (type: ArtifactRef["type"], content: string): ArtifactRef => ({
@@ -39,14 +38,14 @@ const pipeline: PipelineIr = normalizePipeline({
   },
 });
 
-const outputs: Record<string, CachedResult["outputs"]> = {
+const outputs: Record<string, KnownResult["outputs"]> = {
   split: { parts: ref("value", "parts"), train: ref("file", "train") },
   train: { model: ref("model", "model") },
 };
 
 /** A record that remembers the keys of a plan once "run". */
 function record() {
-  const known = new Map<Digest, Pick<CachedResult, "outputs" | "values">>();
+  const known = new Map<Digest, KnownResult>();
   const plan = (change: Partial<PlannableRun> = {}) =>
     planRun(
       {

@@ -3,14 +3,13 @@ import type { BuiltinDeclaration } from "../builtin.ts";
 import type { Digest, Json } from "../canonical-json.ts";
 import { EspalierError, toEspalierError } from "../errors.ts";
 import { type Fault, jsonPointer } from "../fault.ts";
-import type { CachedResult, NewRun } from "../record/engine-record.ts";
 import { cacheKey, visibleParams } from "./cache-key.ts";
 import { celReads, evaluateItems, evaluateWhen } from "./cel.ts";
 import { dependenciesOf, topologicalOrder } from "./graph.ts";
 import { isTypescriptStep } from "./normalize.ts";
-import type { StepIr } from "./pipeline.ts";
+import type { ParameterValue, PipelineIr, StepIr } from "./pipeline.ts";
 import { parseReference } from "./references.ts";
-import { type RunScope, runScope } from "./run-scope.ts";
+import { type RunScope, runScope, type ScopeOptions } from "./run-scope.ts";
 
 /** run: it would be executed. cached: its outputs are there. skip: it would not run. unknown: an earlier step's outputs decide. */
 export type PlannedAction = "run" | "cached" | "skip" | "unknown";
@@ -32,11 +31,24 @@ export interface PlanFacts {
   /** `linux-x64` */
   platform: string;
   /** The newest result of a key, provided that its blobs are there. */
-  lookup(key: Digest): Promise<Pick<CachedResult, "outputs" | "values"> | undefined>;
+  lookup(key: Digest): Promise<KnownResult | undefined>;
+}
+
+/** What a step gave: its artifacts, and the documents of its `value` outputs. */
+export interface KnownResult {
+  outputs: Readonly<Record<string, ArtifactRef>>;
+  values: Readonly<Record<string, Json>>;
 }
 
 /** The parts of a prepared run that a plan reads. */
-export type PlannableRun = Pick<NewRun, "pipeline" | "params" | "options" | "resolved" | "snapshots" | "logicalDate">;
+export interface PlannableRun {
+  pipeline: PipelineIr;
+  params: Readonly<Record<string, ParameterValue>>;
+  options: ScopeOptions;
+  resolved: Readonly<Record<string, ArtifactRef | null>>;
+  snapshots: Readonly<Record<string, ArtifactRef>>;
+  logicalDate?: string;
+}
 
 /**
  * What a run would do, in the order in which it would do it, with the keys that the engine will use. What a step gives is known only when
@@ -52,12 +64,11 @@ export async function planRun(
   return { steps: planner.steps, problems: planner.problems };
 }
 
-type Known = Pick<CachedResult, "outputs" | "values">;
 interface Decision {
   action: PlannedAction;
   reason?: string;
   key?: Digest;
-  known?: Known;
+  known?: KnownResult;
 }
 
 class Planner {

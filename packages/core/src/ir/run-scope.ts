@@ -1,6 +1,5 @@
 import { EspalierError } from "../errors.ts";
 import type { PipelineIr } from "../ir/pipeline.ts";
-import type { RunOptions } from "../record/engine-record.ts";
 
 /**
  * run: through the cache as usual. forced: without a cache look-up. reuse: only from the cache, since `--only` or `--from` asked for others.
@@ -8,12 +7,19 @@ import type { RunOptions } from "../record/engine-record.ts";
  */
 export type StepMode = "run" | "forced" | "reuse" | "out";
 
+/** Of a run's options those that choose steps. */
+export interface ScopeOptions {
+  only?: readonly string[];
+  from?: readonly string[];
+  force?: boolean;
+}
+
 export type RunScope = ReadonlyMap<string, StepMode>;
 
 /** What `--only`, `--from` and `--force` mean for each step. `dependencies` holds the direct ones. */
 export function runScope(
   pipeline: PipelineIr,
-  options: RunOptions,
+  options: ScopeOptions,
   dependencies: ReadonlyMap<string, readonly string[]>,
 ): RunScope {
   const names = Object.keys(pipeline.steps);

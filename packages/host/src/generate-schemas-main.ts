@@ -1,10 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { recordBuiltins } from "@espalier/core";
-import { loadEmbeddedParts, publishedSchemas } from "@espalier/host";
+import { loadEmbeddedParts } from "./embedded-parts.ts";
+import { publishedSchemas } from "./json-schemas.ts";
 
 /** Writes docs/schemas. A test of the host package fails when they are not current. */
 const { dataBuiltins } = await loadEmbeddedParts();
-const folder = new URL("../docs/schemas/", import.meta.url);
+const folder = new URL("../../../docs/schemas/", import.meta.url);
 await mkdir(folder, { recursive: true });
 for (const [name, schema] of Object.entries(publishedSchemas([...dataBuiltins, ...Object.values(recordBuiltins)]))) {
   await writeFile(new URL(name, folder), `${JSON.stringify(schema, null, 2)}\n`);
