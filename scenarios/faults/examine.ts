@@ -1,6 +1,7 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { openPlane } from "./plane.ts";
+import { createArtifacts } from "@espalier/core";
+import { createFilesystemArtifactStore, createLocalFiles } from "@espalier/embedded";
+import { openRecord } from "@espalier/server";
 
 export interface Findings {
   state: string;
@@ -10,34 +11,38 @@ export interface Findings {
   problems: string[];
 }
 
-/** What a finished run left: its outputs, and everything that should not be. */
+/** What a run that ended left: its outputs, and everything that should not be. */
 export async function examine(folder: string, runId: string): Promise<Findings> {
-  const plane = await openPlane(folder);
+  const state = join(folder, ".espalier");
+  const record = await openRecord({ sqlitePath: join(state, "record.db") }, "faults");
+  const artifacts = createArtifacts(createFilesystemArtifactStore({ path: join(state, "store") }), createLocalFiles());
   const problems: string[] = [];
   try {
-    const { engine } = plane.record;
-    const run = await engine.run(runId);
-    const steps = await engine.steps(runId);
-    const attempts = await engine.attempts(runId);
+    const run = await record.engine.run(runId);
+    const steps = await record.engine.steps(runId);
+    const attempts = await record.engine.attempts(runId);
     const outputs: Record<string, string> = {};
     for (const row of steps) {
       for (const [name, ref] of Object.entries(row.outputs ?? {})) {
         outputs[`${row.step}[${row.branch}].${name}`] = ref.digest;
-        await plane.artifacts
-          .verify(ref)
-          .catch((error: unknown) => problems.push(`${row.step}.${name}: ${String(error)}`));
+        await artifacts.verify(ref).catch((error: unknown) => problems.push(`${row.step}.${name}: ${String(error)}`));
       }
       const own = attempts.filter((attempt) => attempt.step === row.step && attempt.branch === row.branch);
       const succeeded = own.filter((attempt) => attempt.state === "succeeded").length;
-      if (row.state === "succeeded" && succeeded !== 1 && own.length > 0) {
+      if (row.state === "succeeded" && own.length > 0 && succeeded !== 1) {
         problems.push(`${row.step}[${row.branch}] has ${succeeded} succeeded attempts`);
       }
     }
     for (const attempt of attempts) {
       if (["created", "submitted", "collecting"].includes(attempt.state)) problems.push(`attempt ${attempt.id} hangs`);
     }
-    const notes = readdirSync(join(folder, "notes"));
-    if (run?.state === "succeeded" && notes.length !== 1) problems.push(`the record step wrote ${notes.length} notes`);
+    // Equal content is one version of a dataset, however often the step was killed after it had written it.
+    const versions = (await record.datasets.versions("totals", { limit: 10 })).items.length;
+    if (run?.state === "succeeded" && versions !== 1) problems.push(`the dataset has ${versions} versions`);
+    const told = (await record.runMetrics.history(runId, { key: "loss" }, { limit: 10 })).items;
+    if (steps.some((row) => row.step === "train" && row.state === "succeeded") && told.length !== 1) {
+      problems.push(`the metric was told once and is there ${told.length} times`);
+    }
     return {
       state: run?.state ?? "missing",
       outputs,
@@ -45,6 +50,6 @@ export async function examine(folder: string, runId: string): Promise<Findings> 
       problems,
     };
   } finally {
-    await plane.close();
+    await record.close();
   }
 }

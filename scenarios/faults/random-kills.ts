@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { ulid } from "@espalier/core";
 import { examine } from "./examine.ts";
 import { drive, stepProcesses } from "./kill.ts";
 import { faultFiles } from "./pipeline.ts";
@@ -26,13 +27,14 @@ try {
   const folder = join(root, "undisturbed");
   writeProject(folder, faultFiles);
   const before = performance.now();
-  await drive({ folder, runId: "run", rows });
+  const firstRun = ulid();
+  await drive({ folder, runId: firstRun, rows });
   const duration = performance.now() - before;
-  const undisturbed = await examine(folder, "run");
+  const undisturbed = await examine(folder, firstRun);
   while (kills.plane + kills.step < wanted) {
     const project = join(root, `project-${runs}`);
     writeProject(project, faultFiles);
-    let id = 0;
+    let runId = ulid();
     for (let rounds = 0; ; rounds += 1) {
       // After some rounds it is left alone, or it would never end.
       const disturb = rounds < 6;
@@ -48,9 +50,9 @@ try {
           // It ended first.
         }
       };
-      const how = await drive({ folder: project, runId: `run-${id}`, rows, ...(disturb ? { meanwhile } : {}) });
+      const how = await drive({ folder: project, runId, rows, ...(disturb ? { meanwhile } : {}) });
       if (how === "killed") continue;
-      const found = await examine(project, `run-${id}`);
+      const found = await examine(project, runId);
       if (found.problems.length > 0) throw new Error(`${project}: ${found.problems.join("; ")}`);
       if (found.state === "succeeded") {
         for (const [name, digest] of Object.entries(undisturbed.outputs)) {
@@ -60,7 +62,7 @@ try {
         break;
       }
       failedRuns += 1;
-      id += 1;
+      runId = ulid();
     }
     if (stepProcesses(project).length > 0) throw new Error(`${project}: a step outlived its run`);
     rmSync(project, { recursive: true, force: true });
