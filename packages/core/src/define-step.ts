@@ -35,7 +35,7 @@ type ValueOutputs<Outputs extends TypedPorts> = {
 };
 
 /** The `value` outputs; nothing where there are none. */
-export type TypescriptStepResult<Outputs extends TypedPorts> = keyof ValueOutputs<Outputs> extends never
+type TypescriptStepResult<Outputs extends TypedPorts> = keyof ValueOutputs<Outputs> extends never
   ? // biome-ignore lint/suspicious/noConfusingVoidType: a function without `return` gives void, and is what is meant here.
     undefined | void
   : ValueOutputs<Outputs>;

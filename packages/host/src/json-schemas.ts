@@ -20,12 +20,11 @@ function pipelineJsonSchema(builtins: readonly BuiltinDeclaration[]): JsonSchema
   const { uses } = step["properties"] as { uses: JsonSchema };
   uses["examples"] = byName.map((builtin) => builtin.name);
   step["oneOf"] = [{ required: ["run"] }, { required: ["uses"] }];
-  step["allOf"] = byName.map((builtin) =>
-    Object.fromEntries([
-      ["if", { properties: { uses: { const: builtin.name } }, required: ["uses"] }],
-      ["then", settingsOf(builtin)],
-    ]),
-  );
+  step["allOf"] = byName.map((builtin) => ({
+    if: { properties: { uses: { const: builtin.name } }, required: ["uses"] },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own word.
+    then: settingsOf(builtin),
+  }));
   return schema;
 }
 

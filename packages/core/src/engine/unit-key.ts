@@ -1,6 +1,5 @@
-import type { Digest } from "../canonical-json.ts";
 import { toEspalierError } from "../errors.ts";
-import { cacheKey } from "../ir/cache-key.ts";
+import { cacheKey, environmentDigest } from "../ir/cache-key.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import { logicalDate } from "./order.ts";
 import type { RunContext } from "./run-context.ts";
@@ -14,7 +13,7 @@ export function unitKey(context: RunContext, unit: Unit): Pick<StepRow, "cacheKe
   const { step, builtin, row } = unit;
   try {
     const source = step.source === undefined ? undefined : context.run.snapshots[step.source]?.digest;
-    const environment = environmentDigest(context, unit);
+    const environment = environmentDigest(step, context.run.snapshots);
     const { key, parts } = cacheKey({
       step,
       ...(builtin ? { builtin } : {}),
@@ -34,13 +33,4 @@ export function unitKey(context: RunContext, unit: Unit): Pick<StepRow, "cacheKe
     context.options.onError(error, { runId: context.run.id, doing });
     return {};
   }
-}
-
-function environmentDigest(context: RunContext, unit: Unit): Digest | undefined {
-  const { environment } = unit.step;
-  if (environment === undefined) return undefined;
-  if ("python" in environment) return context.run.snapshots[environment.python]?.digest;
-  // A tag may move: only an image named by its digest tells what runs.
-  if ("image" in environment) return /@(sha256:[0-9a-f]{64})$/.exec(environment.image)?.[1] as Digest | undefined;
-  return undefined;
 }

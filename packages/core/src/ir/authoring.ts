@@ -57,7 +57,7 @@ const retryAuthoringSchema = z.union([
   retrySchema.omit({ delaySeconds: true }).extend({ delay: durationSchema.optional() }),
 ]);
 
-export const stepAuthoringSchema = stepSchema
+const stepAuthoringSchema = stepSchema
   .omit({ timeoutSeconds: true })
   .extend({
     run: z.string().optional().describe("A shell command. Exactly one of `run` and `uses`."),
@@ -79,7 +79,7 @@ export const stepAuthoringSchema = stepSchema
   .describe("One step: a command (`run:`) or a built-in (`uses:`).");
 export type StepAuthoring = z.infer<typeof stepAuthoringSchema>;
 
-export const scheduleAuthoringSchema = scheduleSchema.omit({ catchUp: true }).extend({
+const scheduleAuthoringSchema = scheduleSchema.omit({ catchUp: true }).extend({
   cron: z.string().describe("Five fields: minute, hour, day of month, month, day of week."),
   timezone: z.string().optional().describe("IANA name, such as Europe/Madrid; UTC when left out."),
   catch_up: z.boolean().optional().describe("Start the runs that were due while nothing was there to start them."),

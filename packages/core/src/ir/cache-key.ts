@@ -85,6 +85,18 @@ export function visibleParams(step: StepIr): string[] {
   return [...new Set([...(step.params ?? []), ...names, ...(step.map ? [step.map.as] : [])])].sort();
 }
 
+/** A lock file's digest, or that of an image named by digest: a tag may move. */
+export function environmentDigest(
+  step: StepIr,
+  snapshots: Readonly<Record<string, { digest: Digest }>>,
+): Digest | undefined {
+  const { environment } = step;
+  if (environment === undefined) return undefined;
+  if ("python" in environment) return snapshots[environment.python]?.digest;
+  if ("image" in environment) return /@(sha256:[0-9a-f]{64})$/.exec(environment.image)?.[1] as Digest | undefined;
+  return undefined;
+}
+
 function isPortable(step: StepIr): boolean {
   const outputs = Object.values(step.outputs ?? {});
   return outputs.length > 0 && outputs.every((output) => output.portable === true);

@@ -21,7 +21,7 @@ const openMark = "${{";
 const closeMark = "}}";
 
 /** Throws INVALID_PIPELINE. */
-export function parseCommandExpression(inner: string): CommandExpression {
+function parseCommandExpression(inner: string): CommandExpression {
   const text = inner.trim();
   const [, kind, name] = named.exec(text) ?? [];
   if (kind !== undefined && name !== undefined) return { kind: kind as "inputs", name };

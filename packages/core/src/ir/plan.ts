@@ -3,7 +3,7 @@ import type { BuiltinDeclaration } from "../builtin.ts";
 import type { Digest, Json } from "../canonical-json.ts";
 import { EspalierError, toEspalierError } from "../errors.ts";
 import { type Fault, jsonPointer } from "../fault.ts";
-import { cacheKey, visibleParams } from "./cache-key.ts";
+import { cacheKey, environmentDigest, visibleParams } from "./cache-key.ts";
 import { celReads, evaluateItems, evaluateWhen } from "./cel.ts";
 import { dependenciesOf, topologicalOrder } from "./graph.ts";
 import { isTypescriptStep } from "./normalize.ts";
@@ -243,12 +243,3 @@ class Planner {
 }
 
 const keyOf = ({ key }: Decision): Pick<Decision, "key"> => (key === undefined ? {} : { key });
-
-/** A lock file's digest, or that of an image named by digest: a tag may move. */
-export function environmentDigest(step: StepIr, snapshots: Readonly<Record<string, ArtifactRef>>): Digest | undefined {
-  const { environment } = step;
-  if (environment === undefined) return undefined;
-  if ("python" in environment) return snapshots[environment.python]?.digest;
-  if ("image" in environment) return /@(sha256:[0-9a-f]{64})$/.exec(environment.image)?.[1] as Digest | undefined;
-  return undefined;
-}

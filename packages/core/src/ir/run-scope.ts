@@ -5,7 +5,7 @@ import type { PipelineIr } from "../ir/pipeline.ts";
  * run: through the cache as usual. forced: without a cache look-up. reuse: only from the cache, since `--only` or `--from` asked for others.
  * out: nothing that was asked for needs it.
  */
-export type StepMode = "run" | "forced" | "reuse" | "out";
+type StepMode = "run" | "forced" | "reuse" | "out";
 
 /** Of a run's options those that choose steps. */
 export interface ScopeOptions {
