@@ -1,10 +1,21 @@
-import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Artifacts } from "@espalier/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readEventFile } from "./events.ts";
 import { parseRule } from "./ignore.ts";
 import { maskFile, readMasked, secretBytes } from "./mask.ts";
+import { createStaging } from "./staging.ts";
 import { inheritedVariables } from "./variables.ts";
 
 let folder: string;
@@ -71,6 +82,32 @@ test.each([
   ["a+b", "aab", false],
 ])("the ignore rule %s on %s: %s", (rule, path, matches) => {
   expect(parseRule(rule).pattern.test(path)).toBe(matches);
+});
+
+test("folders of attempts that ended long ago go, those of running ones stay", async () => {
+  const attempt = (name: string, files: string[], days: number): void => {
+    const path = join(folder, "attempts", name);
+    mkdirSync(path, { recursive: true });
+    const time = Date.now() / 1000 - days * 24 * 3600;
+    for (const file of files) {
+      writeFileSync(join(path, file), "");
+      utimesSync(join(path, file), time, time);
+    }
+    utimesSync(path, time, time);
+  };
+  attempt("fresh", ["log", "exit.json"], 1);
+  attempt("old", ["log", "exit.json"], 8);
+  attempt("running", ["log", "identity"], 8);
+  attempt("forgotten", ["log", "identity"], 61);
+  const none = { get: async () => undefined };
+  const staging = createStaging({
+    stateFolder: folder,
+    artifacts: {} as Artifacts,
+    secrets: none,
+    pythonBin: async () => "",
+  });
+  await staging.cleanUp();
+  expect(readdirSync(join(folder, "attempts")).sort()).toEqual(["fresh", "running"]);
 });
 
 test("a step does not inherit credentials of the control plane", () => {

@@ -36,11 +36,12 @@ export interface StagingOptions {
 }
 
 const tailBytes = 64 * 1024;
-const keepFailedMilliseconds = 7 * 24 * 3600 * 1000;
+const keepEndedMilliseconds = 7 * 24 * 3600 * 1000;
+const keepUnknownMilliseconds = 60 * 24 * 3600 * 1000;
 
 export interface HostStaging extends Staging {
-  /** Removes folders of attempts that ended badly more than seven days ago. */
-  cleanUp(isOpen: (attemptId: string) => boolean): Promise<void>;
+  /** Removes folders of attempts that ended more than seven days ago, and whatever nobody has touched for sixty. */
+  cleanUp(): Promise<void>;
 }
 
 export function createStaging(options: StagingOptions): HostStaging {
@@ -133,16 +134,25 @@ export function createStaging(options: StagingOptions): HostStaging {
         await rm(join(stateFolder, "checkpoints", order.checkpoint), { recursive: true, force: true });
       }
     },
-    async cleanUp(isOpen) {
+    async cleanUp() {
       const attempts = join(stateFolder, "attempts");
       if (!(await isThere(attempts))) return;
       for (const name of await readdir(attempts)) {
         const path = join(attempts, name);
-        if (isOpen(name) || Date.now() - (await stat(path)).mtimeMs < keepFailedMilliseconds) continue;
-        await rm(path, { recursive: true, force: true });
+        const ages = await Promise.all(["", "log", "events.jsonl"].map((file) => ageOf(join(path, file))));
+        const age = Math.min(...ages);
+        const ended = (await isThere(join(path, "exit.json"))) || (await isThere(join(path, "launcher-exit.json")));
+        if (age > (ended ? keepEndedMilliseconds : keepUnknownMilliseconds)) {
+          await rm(path, { recursive: true, force: true });
+        }
       }
     },
   };
+}
+
+/** Milliseconds since the last change; infinite when nothing is there. */
+async function ageOf(path: string): Promise<number> {
+  return (await isThere(path)) ? Date.now() - (await stat(path)).mtimeMs : Number.POSITIVE_INFINITY;
 }
 
 async function readTail(path: string, start: number, secrets: readonly Buffer[]): Promise<string> {
