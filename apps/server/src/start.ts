@@ -23,6 +23,7 @@ import { remoteWork } from "./launcher/remote-work.ts";
 import { listen } from "./listen.ts";
 import { createLogger } from "./logger.ts";
 import { startLoops } from "./loops.ts";
+import { deliverBeforeClose } from "./notices/notices.ts";
 import { acquireOwnership, type Owned } from "./owner/ownership.ts";
 import { builtinsByName, makeEngine } from "./start-engine.ts";
 import { version } from "./version.ts";
@@ -191,6 +192,7 @@ async function compose(
   await app.register(async (scope) => registerLauncherRoutes(scope, plane));
   url = await listen(app, { host, port });
   closers.push(() => app.close());
+  closers.push(() => deliverBeforeClose(plane));
   await engine.start();
   closers.push(() => engine.stop());
   closers.push(await startLoops(plane));

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import type { DatasetVersion } from "@espalier/contract";
-import { type ArtifactRef, EspalierError } from "@espalier/core";
+import { type ArtifactRef, EspalierError, type Json } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import { checkOut } from "../datasets/check-out.ts";
 import { diffDatasets } from "../datasets/diff-datasets.ts";
 import { projectPath } from "../datasets/project-path.ts";
+import { describeTable, tableSource, withDuckDb } from "../datasets/tables.ts";
 import type { DatasetVersionRow } from "../db/queries/datasets.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { actorOf } from "./actor.ts";
@@ -23,12 +24,15 @@ export function datasetHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"dat
     "datasets.log": async (input) => {
       const { name, path, description, tags } = input.body;
       const artifact = await takeIn(plane, path);
+      const source = tableSource(join(project.directory, projectPath(path)), artifact.type, path);
+      const shape = source === undefined ? undefined : await withDuckDb((database) => describeTable(database, source));
       const row = await record.datasets.log({
         name,
         digest: artifact.digest,
         artifact,
         source: path,
         createdBy: actorOf(input),
+        ...(shape === undefined ? {} : { rows: shape.rows, schema: JSON.parse(JSON.stringify(shape.columns)) as Json }),
         ...(description === undefined ? {} : { description }),
         ...(tags === undefined ? {} : { tags }),
       });

@@ -1,16 +1,17 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Json, RunRow } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { NoticeRow } from "../db/queries/notices.ts";
 
 const pollMilliseconds = 5_000;
+const lastTryMilliseconds = 3_000;
 const requestTimeoutMilliseconds = 10_000;
 /** The waits double from 5 seconds: the last of 12 tries comes about five hours after the first. */
 const mostTries = 12;
 const firstRetrySeconds = 5;
 
 /** Puts the notice of an ended run into the outbox; it is told once, however often this is called. */
-export async function enqueueRunNotice({ record, project }: ControlPlane, run: RunRow): Promise<void> {
+export async function enqueueRunNotice(plane: ControlPlane, run: RunRow): Promise<void> {
+  const { record, project } = plane;
   const { notify } = run.pipeline;
   if (notify === undefined || !(notify.on ?? ["failed"]).some((state) => state === run.state)) return;
   await record.notices.enqueue({
@@ -34,25 +35,41 @@ export async function enqueueRunNotice({ record, project }: ControlPlane, run: R
       },
     },
   });
+  wakers.get(plane)?.();
 }
+
+const wakers = new WeakMap<ControlPlane, () => void>();
 
 /** Sends what is due, again and again, until the control plane closes. */
 export async function deliverNotices(plane: ControlPlane): Promise<void> {
-  while (!plane.closing.aborted) {
-    try {
-      for (const notice of await plane.record.notices.claim(20, 60)) await deliver(plane, notice);
-    } catch (error) {
-      plane.logger.error({ err: error }, "notices could not be delivered");
-    }
-    try {
-      await delay(pollMilliseconds, undefined, { signal: plane.closing, ref: false });
-    } catch {
-      return;
-    }
+  const { closing } = plane;
+  while (!closing.aborted) {
+    const woken = Promise.withResolvers<void>();
+    wakers.set(plane, woken.resolve);
+    await deliverDue(plane, closing);
+    const timer = setTimeout(woken.resolve, pollMilliseconds).unref();
+    const wake = (): void => woken.resolve();
+    closing.addEventListener("abort", wake, { once: true });
+    if (!closing.aborted) await woken.promise;
+    closing.removeEventListener("abort", wake);
+    clearTimeout(timer);
   }
 }
 
-async function deliver({ record, stack, closing, logger }: ControlPlane, notice: NoticeRow): Promise<void> {
+/** The last try before a short-lived control plane is gone: what is not delivered waits for the next. */
+export async function deliverBeforeClose(plane: ControlPlane): Promise<void> {
+  await deliverDue(plane, AbortSignal.timeout(lastTryMilliseconds));
+}
+
+async function deliverDue(plane: ControlPlane, signal: AbortSignal): Promise<void> {
+  try {
+    for (const notice of await plane.record.notices.claim(20, 60)) await deliver(plane, notice, signal);
+  } catch (error) {
+    plane.logger.error({ err: error }, "notices could not be delivered");
+  }
+}
+
+async function deliver({ record, stack, logger }: ControlPlane, notice: NoticeRow, signal: AbortSignal): Promise<void> {
   const retry = (error: string): Promise<void> => {
     const seconds = firstRetrySeconds * 2 ** Math.max(0, notice.tries - 1);
     return record.notices.failed(notice.id, error, notice.tries >= mostTries ? undefined : seconds);
@@ -64,7 +81,7 @@ async function deliver({ record, stack, closing, logger }: ControlPlane, notice:
       method: "POST",
       headers: { "content-type": "application/cloudevents+json" },
       body: JSON.stringify(notice.payload),
-      signal: AbortSignal.any([closing, AbortSignal.timeout(requestTimeoutMilliseconds)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMilliseconds)]),
       redirect: "error",
     });
     await response.body?.cancel();
@@ -73,6 +90,6 @@ async function deliver({ record, stack, closing, logger }: ControlPlane, notice:
   } catch (error) {
     // The address may be a secret: only the kind of failure is kept.
     logger.debug({ err: error, notice: notice.id }, "a webhook did not answer");
-    if (!closing.aborted) await retry(`the webhook did not answer (${error instanceof Error ? error.name : "error"})`);
+    await retry(`the webhook did not answer (${error instanceof Error ? error.name : "error"})`);
   }
 }
