@@ -53,7 +53,7 @@ echo '{"type":"metric","key":"auc","value":0.5}' >>"$ESPALIER_EVENTS"
   "node_modules/@own/detached/index.mjs": `
 import { createDetachedRunner } from ${JSON.stringify(import.meta.resolve("@espalier/conformance"))};
 import { createProcessRunner } from ${JSON.stringify(import.meta.resolve("@espalier/embedded"))};
-import { z } from ${JSON.stringify(import.meta.resolve("zod"))};
+import { z } from "zod";
 export const tools = [{
   manifest: {
     tool: "detached", provider: "custom", component: "compute", milestone: 5, summary: "another user, HTTP only", capabilities: [],

@@ -18,7 +18,7 @@ const relativePathSchema = z
   .refine((path) => !path.includes("\\") && !path.includes("\u0000"), "a path has neither '\\' nor NUL");
 
 /** One file to download. `url` is absolute, or a path of the control plane; the token goes only to the control plane's origin. */
-export const launcherDownloadSchema = z.object({
+const launcherDownloadSchema = z.object({
   path: relativePathSchema,
   size: z.int().nonnegative(),
   sha256: sha256Schema,
@@ -63,7 +63,7 @@ export const launcherAppendReplySchema = z.object({
 });
 export type LauncherAppendReply = z.infer<typeof launcherAppendReplySchema>;
 
-export const launcherOutputFileSchema = z.object({
+const launcherOutputFileSchema = z.object({
   path: relativePathSchema,
   size: z.int().nonnegative(),
   sha256: sha256Schema,

@@ -71,6 +71,7 @@ async function driveStates(
       resources: order.resources,
       ...(target.image === undefined ? {} : { image: target.image }),
       graceSeconds: order.graceSeconds,
+      ...(order.timeoutSeconds === undefined ? {} : { timeoutSeconds: order.timeoutSeconds }),
     });
     failpoint("attempt-submitted-unrecorded");
     await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["created"], to: "submitted" }, { handle });
@@ -139,7 +140,7 @@ async function finalEvents(context: RunContext, attemptId: string): Promise<void
 }
 
 /** In the background: the next step need not wait for a folder to be emptied. */
-export function discard(context: RunContext, order: WorkOrder, succeeded: boolean): void {
+function discard(context: RunContext, order: WorkOrder, succeeded: boolean): void {
   context.options.staging.discard(order, succeeded).catch((error: unknown) => {
     context.options.onError(error, { runId: order.runId, doing: `removing the folder of ${order.attemptId}` });
   });

@@ -49,12 +49,12 @@ function emptyCache(): string {
 }
 
 const lockPath = (): string => join(folder, `requirements.lock.${platformName()}.txt`);
-const require = (text: string): void => writeFileSync(join(folder, "requirements.txt"), text);
+const wanted = (text: string): void => writeFileSync(join(folder, "requirements.txt"), text);
 
 describe("python environments", () => {
   test("a lock is resolved once, kept while its source stays, and names no registry", async () => {
     const environments = createPythonEnvironments(cacheFolder());
-    require("pear<2\n");
+    wanted("pear<2\n");
     const first = await environments.lock(folder, "requirements.txt");
     expect(first).toMatchObject({ fresh: true, path: lockPath() });
     expect(first.text).toContain("pear==1.1");
@@ -63,17 +63,17 @@ describe("python environments", () => {
     expect(stored).not.toMatch(/https?:|wheels/);
     expect((await environments.lock(folder, "requirements.txt")).fresh).toBe(false);
     // A comment asks for the same packages: resolved again, and the environment is the same.
-    require("# of the season\npear<2\n");
+    wanted("# of the season\npear<2\n");
     const commented = await environments.lock(folder, "requirements.txt");
     expect(commented).toMatchObject({ fresh: true, text: first.text });
-    require("pear\n");
+    wanted("pear\n");
     expect((await environments.lock(folder, "requirements.txt")).text).toContain("pear==1.1");
-    require("pear>=2\n");
+    wanted("pear>=2\n");
     expect((await environments.lock(folder, "requirements.txt")).text).toContain("pear==2.0");
   });
 
   test("an environment is made once, also by several at once, and is used from its final place", async () => {
-    require("pear==1.0\n");
+    wanted("pear==1.0\n");
     const cache = emptyCache();
     const { text } = await createPythonEnvironments(cacheFolder()).lock(folder, "requirements.txt");
     const makers = [createPythonEnvironments(cache), createPythonEnvironments(cache)];
@@ -88,7 +88,7 @@ describe("python environments", () => {
 
   test("what does not resolve or install is told in uv's own words, and leaves nothing behind", async () => {
     const environments = createPythonEnvironments(cacheFolder());
-    require("pear\nno-such-fruit==3\n");
+    wanted("pear\nno-such-fruit==3\n");
     await expect(environments.lock(folder, "requirements.txt")).rejects.toMatchObject({
       code: "ENVIRONMENT_FAILED",
       at: "requirements.txt",
@@ -107,7 +107,7 @@ describe("python environments", () => {
       code: "NOT_FOUND",
       at: "nothing.txt",
     });
-    require("pear\n");
+    wanted("pear\n");
     await expect(environments.lock(folder, "requirements.txt", "3.2")).rejects.toMatchObject({
       code: "NOT_INSTALLED",
       hint: expect.stringContaining("Python 3.2"),
