@@ -22,7 +22,8 @@ export interface TypescriptStepContext<
   /** Absolute paths to write to; `value` outputs are returned instead. */
   outputs: { readonly [Name in keyof Outputs as Outputs[Name] extends "value" ? never : Name]: string };
   params: { readonly [Name in keyof Parameters]: ParameterTypes[Parameters[Name]] };
-  run: { id: string; step: string; attemptId: string; date: Date };
+  /** For logs and names. A step that depends on the date takes it as a parameter, which its cache key then holds. */
+  run: { id: string; step: string; attemptId: string };
   emit(event: StepEvent): void;
   /** Aborted when the step is asked to stop. */
   signal: AbortSignal;

@@ -20,7 +20,7 @@ export const stepVariables = {
   attemptId: "ESPALIER_ATTEMPT_ID",
   /** JSON of a built-in step's `with:`. */
   with: "ESPALIER_WITH",
-  /** The run's logical date, ISO 8601. */
+  /** The run's logical date, ISO 8601; set for commands that name `run.date`, whose cache key holds it. */
   runDate: "ESPALIER_RUN_DATE",
 } as const;
 

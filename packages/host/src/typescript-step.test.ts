@@ -18,7 +18,7 @@ export const typed = defineStep(
     const text = await readFile(inputs.rows, "utf8");
     await writeFile(outputs.copy, text.repeat(params.factor));
     emit({ type: "metric", key: "characters", value: text.length });
-    return { report: { limits: inputs.limits, date: run.date.toISOString(), step: run.step } };
+    return { report: { limits: inputs.limits, step: run.step } };
   },
 );
 export const nothing = defineStep(import.meta.url, { outputs: { report: "value" } }, (() => undefined) as never);
@@ -49,13 +49,12 @@ test("a step is called by the contract: paths, values, parameters, events", asyn
           ESPALIER_EVENTS: join(directory, "events"),
           ESPALIER_PARAMS: '{"factor":2}',
           ESPALIER_STEP: "typed",
-          ESPALIER_RUN_DATE: "2001-03-01T00:00:00.000Z",
         },
       });
     const output = (name: string) => readFile(join(directory, "out", name), "utf8");
     await run("./steps.ts#typed");
     expect(await output("copy")).toBe("abab");
-    expect(await output("report")).toBe('{"date":"2001-03-01T00:00:00.000Z","limits":{"low":1},"step":"typed"}');
+    expect(await output("report")).toBe('{"limits":{"low":1},"step":"typed"}');
     expect(JSON.parse(await readFile(join(directory, "events"), "utf8"))).toMatchObject({
       key: "characters",
       value: 2,

@@ -83,7 +83,6 @@ async function readContext(
       id: environment[stepVariables.runId] ?? "",
       step: environment[stepVariables.step] ?? "",
       attemptId: environment[stepVariables.attemptId] ?? "",
-      date: new Date(environment[stepVariables.runDate] ?? Number.NaN),
     },
     emit,
     signal,

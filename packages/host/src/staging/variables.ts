@@ -1,5 +1,5 @@
 import { delimiter } from "node:path";
-import { stepVariables, type WorkOrder } from "@espalier/core";
+import { commandExpressions, stepVariables, type WorkOrder } from "@espalier/core";
 
 /**
  * What a step inherits of the control plane's own environment: enough to find programs, certificates and devices. All else stays out, so
@@ -47,11 +47,14 @@ export function portableVariables(order: WorkOrder): Record<string, string> {
     [stepVariables.runId]: order.runId,
     [stepVariables.step]: order.step,
     [stepVariables.attemptId]: order.attemptId,
-    [stepVariables.runDate]: order.logicalDate,
     // Lines of a log should appear when they are printed, not when a buffer is full.
     PYTHONUNBUFFERED: "1",
   };
-  if (!("run" in order.program)) {
+  if ("run" in order.program) {
+    // Only a command that names the date has it in its cache key; any other that read it would be cached for the wrong day.
+    const namesDate = commandExpressions(order.program.run).some((expression) => expression.kind === "run.date");
+    if (namesDate) variables[stepVariables.runDate] = order.logicalDate;
+  } else {
     variables[stepVariables.with] = JSON.stringify(order.with);
     variables[stepVariables.outputNames] = JSON.stringify(Object.keys(order.outputs));
   }
