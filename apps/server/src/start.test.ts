@@ -183,3 +183,37 @@ test("health and metrics need no token and tell no secret", async () => {
   expect(metrics).toContain("espalier_active_runs");
   expect(metrics).not.toContain(plane.token);
 });
+
+test("the routes of attempts, and the OpenAPI document, need a token as well", async () => {
+  const plane = await startForTest(await makeProject({}));
+  const attempt = `${plane.url}/api/v1/attempts/01ARZ3NDEKTSV4RRFFQ69G5FAV`;
+  const requests: [string, string][] = [
+    ["GET", `${attempt}/manifest`],
+    ["GET", `${attempt}/inputs/data`],
+    ["POST", `${attempt}/log?offset=0`],
+    ["POST", `${attempt}/events?offset=0`],
+    ["POST", `${attempt}/outputs`],
+    ["PUT", `${attempt}/blobs/00`],
+    ["POST", `${attempt}/exit`],
+  ];
+  for (const [method, url] of requests) {
+    expect((await fetch(url, { method })).status, url).toBe(401);
+    // Not even the owner's: these routes are the attempt's own.
+    const asOwner = await fetch(url, { method, headers: { authorization: `Bearer ${plane.token}` } });
+    expect(asOwner.status, url).toBe(403);
+  }
+  expect((await fetch(`${plane.url}/api/v1/openapi.json`)).status).toBe(401);
+});
+
+test("events resume after Last-Event-ID", async () => {
+  const plane = await startForTest(
+    await makeProject({ "pipelines/one.yaml": 'name: one\nsteps:\n  one: { run: "true" }\n' }),
+  );
+  const run = await plane.client.call("runs.create", { body: { pipeline: "one" } });
+  const types = await runToEnd(plane.client, run.id);
+  const response = await fetch(`${plane.url}/api/v1/runs/${run.id}/events`, {
+    headers: { authorization: `Bearer ${plane.token}`, "last-event-id": "2" },
+  });
+  const ids = [...(await response.text()).matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1]));
+  expect(ids).toEqual(types.slice(2).map((_, index) => index + 3));
+});
