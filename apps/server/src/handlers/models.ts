@@ -66,6 +66,6 @@ export function versionReference(text: string): number | "latest" | `@${string}`
   return text.startsWith("@") ? (text as `@${string}`) : Number(text);
 }
 
-export function versionOf(row: ModelVersionRow): ModelVersion {
+function versionOf(row: ModelVersionRow): ModelVersion {
   return { ...row, gate: row.verdictId === undefined ? "none" : "passed", tags: { ...row.tags } };
 }

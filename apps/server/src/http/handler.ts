@@ -41,12 +41,12 @@ type Answer<Route> = Route extends { kind: "bytes" }
       ? Promise<z.input<Route["response"]>>
       : never;
 
-export type HandlerInput<Name extends RouteName> = Member<"params", Routes[Name], "params"> &
+type HandlerInput<Name extends RouteName> = Member<"params", Routes[Name], "params"> &
   Member<"query", Routes[Name], "query"> &
   Body<Routes[Name]> &
   RequestContext;
 
-export type Handler<Name extends RouteName> = (input: HandlerInput<Name>) => Answer<Routes[Name]>;
+type Handler<Name extends RouteName> = (input: HandlerInput<Name>) => Answer<Routes[Name]>;
 
 /** One handler for every route of the contract: a route without one does not compile. */
 export type Handlers = { [Name in RouteName]: Handler<Name> };

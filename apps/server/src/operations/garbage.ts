@@ -1,5 +1,5 @@
 import type { GcReport } from "@espalier/contract";
-import { type ArtifactRef, claimStore, type GcPlan, planGc, sweepGc } from "@espalier/core";
+import { type ArtifactRef, claimStore, EspalierError, type GcPlan, planGc, sweepGc } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 
 const shownKeys = 20;
@@ -10,8 +10,20 @@ export async function previewGc(plane: ControlPlane): Promise<GcReport> {
 }
 
 export async function sweep(plane: ControlPlane): Promise<GcReport> {
+  await refuseWhileRunning(plane);
   const { plan, options } = await makePlan(plane);
   return reportOf(plan, await sweepGc(plane.stack.artifactStore, plan, options));
+}
+
+/** What a step has published is not on record before the step's end: a sweep in between would take it. */
+async function refuseWhileRunning({ record }: ControlPlane): Promise<void> {
+  for (const state of ["queued", "running"] as const) {
+    const [run] = (await record.runs.list({ state }, { limit: 1 })).items;
+    if (run === undefined) continue;
+    throw new EspalierError("CONFLICT", `Run ${run.id} is ${state}; its outputs are not all on record yet`, {
+      hint: "Sweep when no run is active; `espalier cancel` ends one.",
+    });
+  }
 }
 
 async function makePlan(plane: ControlPlane): Promise<{ plan: GcPlan; options: { database: string; now: number } }> {

@@ -84,7 +84,7 @@ export async function resumeRun(
 }
 
 /** A date without a time means its midnight in UTC. */
-export function instantOf(date: string): string {
+function instantOf(date: string): string {
   return new Date(date).toISOString();
 }
 

@@ -38,7 +38,7 @@ function withoutKeyParts({
 }
 
 /** Direct needs of each step, by data and by `needs:`. */
-export function graphOf({ pipeline }: Pick<RunRow, "pipeline">): Record<string, string[]> {
+function graphOf({ pipeline }: Pick<RunRow, "pipeline">): Record<string, string[]> {
   return Object.fromEntries(
     Object.entries(pipeline.steps).map(([name, step]) => {
       const needs = new Set(step.needs);

@@ -14,7 +14,7 @@ export const gcReportSchema = z.object({
 });
 export type GcReport = z.infer<typeof gcReportSchema>;
 
-export const doctorCheckSchema = z.object({
+const doctorCheckSchema = z.object({
   name: z.string(),
   status: z.enum(["ok", "warn", "fail"]),
   message: z.string(),
@@ -24,7 +24,7 @@ export const doctorCheckSchema = z.object({
 export const doctorReportSchema = z.object({ healthy: z.boolean(), checks: z.array(doctorCheckSchema) });
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 
-export const lineageNodeSchema = z.object({
+const lineageNodeSchema = z.object({
   /** `kind:id`. */
   id: z.string(),
   /** `source`, `dataset`, `artifact`, `run`, `model`, `endpoint`, `capture`, `report`, `verdict`, `rollout`. */

@@ -26,7 +26,7 @@ export const artifactRefSchema = z.object({
   size: z.number(),
 });
 
-export const storedErrorSchema = z.object({
+const storedErrorSchema = z.object({
   code: z.string(),
   message: z.string(),
   at: z.string().optional(),
@@ -43,7 +43,7 @@ export const runOptionsSchema = z.strictObject({
   force: z.boolean().optional(),
 });
 
-export const triggerSchema = z.object({
+const triggerSchema = z.object({
   kind: z.enum(["manual", "schedule", "monitor", "backfill", "resume"]),
   by: z.string(),
   id: z.string().optional(),
@@ -113,7 +113,7 @@ export const runDetailSchema = z.object({
 export type RunDetail = z.infer<typeof runDetailSchema>;
 
 /** A value that is not finite travels as text. */
-export const metricValueSchema = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
+const metricValueSchema = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
 
 export const metricSchema = z.object({
   stepName: z.string(),
@@ -142,7 +142,7 @@ export const runEventSchema = z.object({
 });
 export type RunEvent = z.infer<typeof runEventSchema>;
 
-export const comparisonSchema = z.object({
+const comparisonSchema = z.object({
   runs: z.array(runSchema),
   /** One value a run, in the runs' order; null where a run has none. */
   params: z.array(z.object({ name: z.string(), values: z.array(parameterSchema.nullable()), differs: z.boolean() })),
