@@ -49,8 +49,8 @@ test("every command has a help page of its own", async () => {
   for (const [name, entry] of Object.values(commandTable).flatMap((group) => Object.entries(group))) {
     const command = (await entry.load()).command();
     expect(command.name()).toBe(name);
-    const pages = [command, ...command.commands].map((each) => each.helpInformation());
-    for (const page of pages) expect(page).toContain("--json");
+    const leaves = command.commands.length === 0 ? [command] : command.commands;
+    for (const page of leaves.map((leaf) => leaf.helpInformation())) expect(page).toContain("--json");
   }
 });
 
@@ -65,6 +65,12 @@ test("an unknown option is the user's mistake, and --json says so in JSON", () =
   const { code, out } = espalier("run", "--nonsense", "--json");
   expect(code).toBe(2);
   expect(JSON.parse(out).error.code).toBe("INVALID_INPUT");
+});
+
+test("a sub-command takes --project behind its name", () => {
+  const { code, err } = espalier("runs", "list", "--project", join(folder, "nowhere"));
+  expect(code).toBe(6);
+  expect(err).toContain("nowhere");
 });
 
 test("a folder without a project says what to do", () => {

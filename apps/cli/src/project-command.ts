@@ -14,6 +14,14 @@ export function projectCommand(name: string, description: string): Command {
     .helpOption("-h, --help", "show this help");
 }
 
+/**
+ * A command that only has sub-commands. It declares no option of its own: Commander would take `--project` from behind the
+ * sub-command's name for itself.
+ */
+export function commandGroup(name: string, description: string): Command {
+  return new Command(name).description(description).helpOption("-h, --help", "show this help");
+}
+
 /** A sub-command that reads its own and its parent's common options. */
 export function subcommand(parent: Command, usage: string, description: string): Command {
   return parent

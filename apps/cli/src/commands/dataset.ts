@@ -1,11 +1,11 @@
 import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
-import { type CommonOptions, collectList, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, collectList, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatBytes, formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const dataset = projectCommand("dataset", "Versions of data.");
+  const dataset = commandGroup("dataset", "Versions of data.");
   subcommand(dataset, "log <name> <path>", "Take a file or folder of the project as a new version").action(log);
   subcommand(dataset, "list", "Datasets").action(list);
   subcommand(dataset, "show <name[@version]>", "One version, and the list of all").action(show);

@@ -1,11 +1,11 @@
 import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const model = projectCommand("model", "Registered models.");
+  const model = commandGroup("model", "Registered models.");
   subcommand(model, "list", "Models and their aliases").action(list);
   subcommand(model, "show <name>", "Versions of a model").action(show);
   subcommand(model, "promote <name@version> <alias>", "Point an alias, such as champion, at a version")

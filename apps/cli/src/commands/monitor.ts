@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const monitor = projectCommand("monitor", "Drift and live performance of endpoints.");
+  const monitor = commandGroup("monitor", "Drift and live performance of endpoints.");
   subcommand(monitor, "list", "Monitors and their last reports").action(list);
   subcommand(monitor, "show <name>", "Reports of a monitor")
     .option("--limit <number>", "at most this many", "20")

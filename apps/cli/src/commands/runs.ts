@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import colors from "picocolors";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatBytes, formatInstant, formatSeconds, printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const runs = projectCommand("runs", "List, show and compare runs.");
+  const runs = commandGroup("runs", "List, show and compare runs.");
   subcommand(runs, "list", "Runs, newest first")
     .option("--pipeline <name>", "of this pipeline only")
     .option("--state <state>", "queued, running, succeeded, failed or cancelled")

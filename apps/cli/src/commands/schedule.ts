@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const schedule = projectCommand("schedule", "Schedules of pipelines.");
+  const schedule = commandGroup("schedule", "Schedules of pipelines.");
   subcommand(schedule, "list", "Schedules and when they are due").action(list);
   subcommand(schedule, "pause <pipeline>", "No firing until resumed").action(
     (pipeline: string, options: CommonOptions) => change("schedules.pause", pipeline, options),

@@ -1,12 +1,12 @@
 import { text } from "node:stream/consumers";
 import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { printJson, printLine } from "../terminal/output.ts";
 
 export function command(): Command {
-  const secret = projectCommand("secret", "Secrets of steps; values are never printed.");
+  const secret = commandGroup("secret", "Secrets of steps; values are never printed.");
   subcommand(secret, "set <NAME>", "Store a secret; its value is read from standard input").action(set);
   subcommand(secret, "list", "Names").action(list);
   subcommand(secret, "delete <NAME>", "Delete a secret").action(remove);

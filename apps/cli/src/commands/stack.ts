@@ -1,13 +1,13 @@
 import { EspalierError } from "@espalier/core";
 import { findProject } from "@espalier/host";
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { setDefaultStack } from "../set-default-stack.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const stack = projectCommand("stack", "Stacks of espalier.yaml: which tool stands behind each component.");
+  const stack = commandGroup("stack", "Stacks of espalier.yaml: which tool stands behind each component.");
   subcommand(stack, "list", "Stacks").action(list);
   subcommand(stack, "show [name]", "Tools of a stack").action(show);
   subcommand(stack, "use <name>", "Make a stack the default").action(use);

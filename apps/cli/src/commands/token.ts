@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { type CommonOptions, projectCommand, subcommand } from "../project-command.ts";
+import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
-  const token = projectCommand("token", "Tokens of the API.");
+  const token = commandGroup("token", "Tokens of the API.");
   subcommand(token, "create <name>", "Make a token; its value is shown this once")
     .option("--role <role>", "viewer, editor or admin", "viewer")
     .option("--days <number>", "days until it ends (default: never)")
