@@ -1,4 +1,5 @@
 export { type ArtifactStoreSubject, artifactStoreConformance } from "./artifact-store.ts";
+export { type AttemptServer, type ServedAttempt, startAttemptServer } from "./attempt-server.ts";
 export { type DataValidatorSubject, dataValidatorConformance } from "./data-validator.ts";
 export { type DeployerSubject, deployerConformance } from "./deployer.ts";
 export { createDetachedRunner, type DetachedRunnerOptions, whyNotDetached } from "./detached-runner.ts";

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { StepRunner, StepSpec, StepStatus } from "@espalier/core";
 import { caseRunner, type Skips, type TestRunner } from "./suite.ts";
 
@@ -6,6 +7,8 @@ export interface OpenedStepRunner {
   runner(): StepRunner;
   /** Lays out one attempt of a shell command. Called again with the same id it gives the same work. */
   work(attemptId: string, command: string): Promise<StepSpec["work"]>;
+  /** The step's log, where it comes by the launcher and not by the runner. */
+  logs?: StepRunner["logs"];
   /** Kills the machinery around a step, so that its end is never told. Without it, skip that case. */
   lose?(handle: string): Promise<void>;
   close(): Promise<void>;
@@ -20,16 +23,15 @@ export interface StepRunnerSubject {
 export function stepRunnerConformance(testRunner: TestRunner, subject: StepRunnerSubject): void {
   const { expect } = testRunner;
   const { it, finish } = caseRunner(testRunner, subject.skips);
-  let ids = 0;
   type Submit = (command: string, id?: string) => Promise<{ id: string; handle: string; runner: StepRunner }>;
   const withRunner = (name: string, body: (submit: Submit, opened: OpenedStepRunner) => Promise<void>): void =>
     it(name, async () => {
       const opened = await subject.open();
       const started: { runner: StepRunner; handle: string }[] = [];
       try {
-        await body(async (command, id = `attempt-${++ids}`) => {
+        await body(async (command, id = randomUUID()) => {
           const work = await opened.work(id, command);
-          const runner = opened.runner();
+          const runner = opened.logs ? { ...opened.runner(), logs: opened.logs } : opened.runner();
           const label = `conformance/${id}`;
           const handle = await runner.submit({ attemptId: id, label, work, resources: {}, graceSeconds: 1 });
           started.push({ runner, handle });
