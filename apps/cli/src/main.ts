@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { enableCompileCache } from "node:module";
 import { commandTable } from "./command-table.ts";
 import { renderHelp } from "./help.ts";
 import { version } from "./version.ts";
@@ -19,6 +20,8 @@ async function main(words: readonly string[]): Promise<number> {
   const entry = Object.values(commandTable)
     .flatMap((group) => Object.entries(group))
     .find(([known]) => known === name)?.[1];
+  // Compiled code is kept between calls, in the temporary folder: a command then starts in about half the time.
+  enableCompileCache();
   const { runCommand, unknownCommand } = await import("./run-command.ts");
   return entry === undefined ? unknownCommand(name) : runCommand(await entry.load(), rest);
 }
