@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { startSlurm } from "./servers/slurm.ts";
 import { startVersitygw } from "./servers/versitygw.ts";
 
 /**
@@ -23,6 +24,22 @@ const suites: Readonly<Record<string, Suite>> = {
         ESPALIER_TEST_S3_PID: String(server.pid),
         AWS_ACCESS_KEY_ID: server.accessKeyId,
         AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+      };
+      return { variables, stop: server.stop };
+    },
+  },
+  slurm: {
+    tests: ["adapters/open-source/src/slurm-step-runner.test.ts"],
+    async start() {
+      const server = await startSlurm();
+      if ("skipped" in server) return server;
+      const variables = {
+        ESPALIER_TEST_SLURM_ENDPOINT: server.endpoint,
+        ESPALIER_TEST_SLURM_USER: server.user,
+        ESPALIER_TEST_SLURM_TOKEN: server.token,
+        ESPALIER_TEST_SLURM_ROOT_TOKEN: server.rootToken,
+        ESPALIER_TEST_SLURM_SHARED: server.sharedFolder,
+        SLURM_CONF: server.configuration,
       };
       return { variables, stop: server.stop };
     },

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { defineTool, type OpenableComponent, type Tool, type ToolManifest } from "@espalier/core";
 import { z } from "zod";
+import { entryPoint } from "./entry-points.ts";
 
 /** A tool is loaded when it is looked at; its SDK only when it is used. */
 type LazyTool<Component extends OpenableComponent> = () => Promise<Tool<Component, never>>;
@@ -62,6 +63,14 @@ export const catalog: Catalog = {
         manifest: processManifest,
         config: noSettings,
         create: () => createProcessRunner(),
+      });
+    },
+    slurm: async () => {
+      const { createSlurmStepRunner, slurmConfigSchema, slurmManifest } = await openSource();
+      return defineTool("compute", {
+        manifest: slurmManifest,
+        config: slurmConfigSchema,
+        create: (config) => createSlurmStepRunner(config, { launcher: entryPoint("launcher") }),
       });
     },
   },

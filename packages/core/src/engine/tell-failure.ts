@@ -42,6 +42,7 @@ export async function toldOutcome(
     };
   };
   if (timedOut) return told("timeout", `Step ${name} ran longer than its timeout of ${order.timeoutSeconds} s`);
+  if (status.state === "lost" && status.cause === "timeout") return told("timeout", `Step ${name}: ${status.message}`);
   if (status.state === "lost") return told("lost", `Step ${name} was lost: ${status.message}`);
   // Nobody here asked for it: the tool, or somebody on its console, stopped the attempt.
   if (status.state === "cancelled") return told("lost", `Step ${name} was stopped from outside`);

@@ -12,6 +12,11 @@ export interface StepSpec {
   image?: string;
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: number;
+  /**
+   * The step's timeout, which the engine itself enforces. For tools whose queue wants to know how long a job may take, and as a second
+   * hand should the control plane be away; a tool's own limit lies beyond it.
+   */
+  timeoutSeconds?: number;
 }
 
 /** For a runner that shares the control plane's file system: everything lies ready. */
@@ -35,13 +40,14 @@ export interface RemoteWork {
 }
 
 export type StepStatus =
-  | { state: "pending" }
+  /** `reason`: why it waits, in the tool's words. */
+  | { state: "pending"; reason?: string }
   | { state: "running" }
   /** The command ended by itself; `exitCode` 0 is success, 128 + n a signal. */
   | { state: "exited"; exitCode: number }
   | { state: "cancelled" }
-  /** The tool no longer knows the attempt, or its machine is gone. */
-  | { state: "lost"; message: string };
+  /** The tool no longer knows the attempt, or its machine is gone. `cause`: the tool itself ended it at a time limit of its own. */
+  | { state: "lost"; message: string; cause?: "timeout" };
 
 /**
  * Milestone 5, train and tune: runs attempts, never graphs. A handle is a string that outlives the control plane.
@@ -54,9 +60,15 @@ export interface StepRunner {
   /** Finds by attempt id first: a second submit of one attempt returns the same handle and starts nothing. */
   submit(spec: StepSpec, context?: CallContext): Promise<string>;
   status(handle: string, context?: CallContext): Promise<StepStatus>;
-  /** Log bytes from an offset on, at most 1 MiB a call; `next` is the offset to ask for next. */
+  /**
+   * Log bytes from an offset on, at most 1 MiB a call; `next` is the offset to ask for next. Of LocalWork it is the step's log; of
+   * RemoteWork, whose step's log comes by the launcher, what the tool itself kept: the launcher's own words, or nothing.
+   */
   logs(handle: string, offset: number, context?: CallContext): Promise<{ bytes: Uint8Array; next: number }>;
-  /** SIGTERM, then SIGKILL after `graceSeconds`. Cancelling what has ended is success. Does not wait. */
+  /**
+   * SIGTERM, then SIGKILL after `graceSeconds`, or after the tool's own period where it lets nobody choose (its manifest's losses say so).
+   * Cancelling what has ended is success. Does not wait.
+   */
   cancel(handle: string, graceSeconds: number, context?: CallContext): Promise<void>;
   /** Resolves with the first status that is neither pending nor running. Absent: the engine polls `status`. */
   wait?(handle: string, context?: CallContext): Promise<StepStatus>;
