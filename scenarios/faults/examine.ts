@@ -39,9 +39,13 @@ export async function examine(folder: string, runId: string): Promise<Findings> 
     // Equal content is one version of a dataset, however often the step was killed after it had written it.
     const versions = (await record.datasets.versions("totals", { limit: 10 })).items.length;
     if (run?.state === "succeeded" && versions !== 1) problems.push(`the dataset has ${versions} versions`);
-    const told = (await record.runMetrics.history(runId, { key: "loss" }, { limit: 10 })).items;
-    if (steps.some((row) => row.step === "train" && row.state === "succeeded") && told.length !== 1) {
-      problems.push(`the metric was told once and is there ${told.length} times`);
+    // An attempt killed after it told its metric leaves a point of its own; what no kill may do is to double one within an attempt.
+    const told = (await record.runMetrics.history(runId, { key: "loss" }, { limit: 100 })).items;
+    for (const attempt of attempts.filter(({ step }) => step === "train")) {
+      const points = told.filter(({ attemptId }) => attemptId === attempt.id).length;
+      if (points > 1 || (points === 0 && attempt.state === "succeeded")) {
+        problems.push(`attempt ${attempt.number} of train told its metric once, and it is there ${points} times`);
+      }
     }
     return {
       state: run?.state ?? "missing",
