@@ -6,6 +6,9 @@ import os
 import time
 from pathlib import Path
 
+# Threads that wait shall sleep: spinning, as OpenMP does by default, takes several times the time on a machine that does other work too.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numpy as np
 import pyarrow.parquet as pq
 from skl2onnx import to_onnx
