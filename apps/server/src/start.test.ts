@@ -1,3 +1,5 @@
+import { createClient } from "@espalier/contract";
+import { ulid } from "@espalier/core";
 import { expect, test } from "vitest";
 import { makeProject, runToEnd, startForTest } from "./testing/control-plane.ts";
 
@@ -216,4 +218,40 @@ test("events resume after Last-Event-ID", async () => {
   });
   const ids = [...(await response.text()).matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1]));
   expect(ids).toEqual(types.slice(2).map((_, index) => index + 3));
+});
+
+test("of several commands on one project none fails, whichever of them ends first", async () => {
+  const project = await makeProject({
+    "pipelines/one.yaml": 'name: one\nsteps:\n  one: { run: "true", cache: false }\n',
+  });
+  // What the CLI does: when the owner, another command, has ended, it finds the next owner or becomes it.
+  const command = async (id: string): Promise<string> => {
+    for (;;) {
+      const plane = await startForTest(project);
+      const ownerGone = new AbortController();
+      const client = createClient({
+        url: plane.url,
+        token: plane.token,
+        fetch: (input, init) =>
+          fetch(input, init).catch((error: unknown) => {
+            ownerGone.abort(error);
+            throw error;
+          }),
+      });
+      const { signal } = ownerGone;
+      try {
+        await client.call("runs.create", { body: { pipeline: "one", id } });
+        for await (const _event of client.events("runs.events", { params: { runId: id }, signal })) {
+          // Only the end matters.
+        }
+        return (await client.call("runs.get", { params: { runId: id } })).run.state;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        await plane.close();
+      }
+    }
+  };
+  const ids = Array.from({ length: 4 }, () => ulid());
+  expect(await Promise.all(ids.map(command))).toEqual(Array(4).fill("succeeded"));
 });

@@ -14,6 +14,7 @@ import { openRecord } from "./db/record.ts";
 import { allHandlers } from "./handlers/all.ts";
 import { isLoopback } from "./http/allowed-hosts.ts";
 import { createApp } from "./http/app.ts";
+import { closerOf } from "./http/close-app.ts";
 import { registerRoutes } from "./http/register-routes.ts";
 import { registerSystemRoutes } from "./http/system-routes.ts";
 import { createUrlSigner } from "./http/url-signer.ts";
@@ -93,6 +94,7 @@ async function startOwned(
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closed ??= (async () => {
+      await ownership.withdraw();
       closing.abort();
       const failures: unknown[] = [];
       for (const closer of closers.reverse()) {
@@ -190,8 +192,9 @@ async function compose(
     audit: (entry) => record.audit.append(entry),
   });
   await app.register(async (scope) => registerLauncherRoutes(scope, plane));
+  const closer = closerOf(app);
   url = await listen(app, { host, port });
-  closers.push(() => app.close());
+  closers.push(closer);
   closers.push(() => deliverBeforeClose(plane));
   await engine.start();
   closers.push(() => engine.stop());

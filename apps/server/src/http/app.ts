@@ -32,7 +32,9 @@ export function createApp(options: AppOptions): FastifyInstance {
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: largestJsonBody,
-    forceCloseConnections: true,
+    // A request that is under way while the server closes is answered: another command may have sent it.
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
     requestTimeout: 0,
   });

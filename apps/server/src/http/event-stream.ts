@@ -45,7 +45,8 @@ export async function sendEvents(
       if (result.done === true || signal.aborted) break;
       const { id, data } = result.value;
       const text = `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
-      if (!response.write(text)) await Promise.race([once(response, "drain"), once(response, "close")]);
+      // The signal, since a response that is closed already emits nothing any more.
+      if (!response.write(text)) await once(response, "drain", { signal });
     }
     if (!signal.aborted) response.write("event: end\ndata: {}\n\n");
   } catch (error) {

@@ -13,6 +13,8 @@ export interface Owned {
   token: string;
   /** Tells the others where the control plane answers. Call it once it listens. */
   publish(url: string): Promise<void>;
+  /** From here on others wait for the lock instead of calling a process that is about to end. Idempotent. */
+  withdraw(): Promise<void>;
   /** Withdraws the address, then gives the lock back. Idempotent. */
   release(): Promise<void>;
 }
@@ -73,6 +75,9 @@ async function tryToOwn(stateFolder: string): Promise<Owned | undefined> {
     owned: true,
     token,
     publish: (url) => writeOwnerFile(stateFolder, { url, token, pid: process.pid }),
+    withdraw: async () => {
+      if (!released) await removeOwnerFile(stateFolder);
+    },
     release: async () => {
       if (released) return;
       released = true;
