@@ -1,4 +1,3 @@
-import { EspalierError } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { Handlers } from "../http/handler.ts";
 import { accessHandlers } from "./access.ts";
@@ -12,15 +11,13 @@ import { monitorHandlers } from "./monitors.ts";
 import { operationHandlers } from "./operations.ts";
 import { planHandlers } from "./plan.ts";
 import { projectHandlers } from "./project.ts";
+import { reportHandlers } from "./report.ts";
 import { runHandlers } from "./runs.ts";
 import { scheduleHandlers } from "./schedules.ts";
 import { simulationHandlers } from "./simulations.ts";
 
 /** Every route of the contract by its name. */
 export function allHandlers(plane: ControlPlane): Handlers {
-  const notYet = (): never => {
-    throw new EspalierError("UNSUPPORTED", "This control plane can not do that yet");
-  };
   return {
     ...projectHandlers(plane),
     ...planHandlers(plane),
@@ -36,7 +33,6 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...operationHandlers(plane),
     ...monitorHandlers(plane),
     ...simulationHandlers(plane),
-    "report.get": notYet,
-    "report.html": notYet,
+    ...reportHandlers(plane),
   };
 }
