@@ -179,6 +179,7 @@ if (endpoint === undefined) {
         const [handle = "", second] = await Promise.all([runner.submit(spec), runner.submit(spec)]);
         expect(second).toBe(handle);
         expect((await connectSlurm(remote).job(jobOf(handle)))?.time_limit).toBe(12);
+        expect(scontrol("show", "job", String(jobOf(handle)))).toContain("Requeue=0");
         await untilEnded(runner, handle);
         expect(server.attempt(attemptId).log.toString()).toBe("2 300 0\n");
 

@@ -1,4 +1,4 @@
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type CallContext, EspalierError, type StepRunner, type StepSpec, type StepStatus } from "@espalier/core";
 import { connectSlurm, type SlurmApi, type SlurmJob, type SlurmJobProperties } from "./slurm-client.ts";
@@ -44,6 +44,8 @@ export function createSlurmStepRunner(
       ...(config.setup === undefined ? {} : { setup: config.setup }),
       ...(files === undefined ? {} : { exitFile: `${files}exit.json` }),
     });
+    // From here on a step may be reading its folder, which must not be laid out again.
+    if (work.kind === "local") await writeFile(`${files}identity`, "slurm\n");
     return handleOf(await api.submit({ script, job: jobProperties(config, spec, files) }, context));
   }
 

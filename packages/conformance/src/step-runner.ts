@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { StepRunner, StepSpec, StepStatus } from "@espalier/core";
 import { caseRunner, type Skips, type TestRunner } from "./suite.ts";
 
@@ -23,7 +25,15 @@ export interface StepRunnerSubject {
 export function stepRunnerConformance(testRunner: TestRunner, subject: StepRunnerSubject): void {
   const { expect } = testRunner;
   const { it, finish } = caseRunner(testRunner, subject.skips);
-  type Submit = (command: string, id?: string) => Promise<{ id: string; handle: string; runner: StepRunner }>;
+  type Submit = (
+    command: string,
+    id?: string,
+  ) => Promise<{
+    id: string;
+    handle: string;
+    runner: StepRunner;
+    work: StepSpec["work"];
+  }>;
   const withRunner = (name: string, body: (submit: Submit, opened: OpenedStepRunner) => Promise<void>): void =>
     it(name, async () => {
       const opened = await subject.open();
@@ -35,7 +45,7 @@ export function stepRunnerConformance(testRunner: TestRunner, subject: StepRunne
           const label = `conformance/${id}`;
           const handle = await runner.submit({ attemptId: id, label, work, resources: {}, graceSeconds: 1 });
           started.push({ runner, handle });
-          return { id, handle, runner };
+          return { id, handle, runner, work };
         }, opened);
       } finally {
         for (const { runner, handle } of started) await runner.cancel(handle, 0);
@@ -51,6 +61,8 @@ export function stepRunnerConformance(testRunner: TestRunner, subject: StepRunne
       expect(await untilEnded(good.runner, good.handle)).toEqual({ state: "exited", exitCode: 0 });
       expect(await untilEnded(bad.runner, bad.handle)).toEqual({ state: "exited", exitCode: 7 });
       expect(await bad.runner.status(bad.handle)).toEqual({ state: "exited", exitCode: 7 });
+      const { work } = good;
+      if (work.kind === "local") expect(existsSync(join(work.attemptDirectory, "identity"))).toBe(true);
     });
     withRunner("ends a command that is not there with 127", async (submit) => {
       const { runner, handle } = await submit("no-such-command-anywhere");

@@ -10,6 +10,8 @@ export interface Ended {
 
 const pollMilliseconds = 2_000;
 const eventMilliseconds = 1_000;
+/** Exit code of the launcher when it could not do its own work. */
+const launcherFailed = 70;
 
 /**
  * Waits for an attempt's end, stops it on cancellation and at its timeout, and copies its events meanwhile. Rejects with LetGo's reason
@@ -53,7 +55,7 @@ export async function watchAttempt(
   };
   const background = [deadline(), pumpEvents(context, attempt, over.signal)];
   try {
-    const status = await untilEnded(context, runner, attempt.handle);
+    const status = await untilEnded(context, runner, attempt.id, attempt.handle);
     return { status, timedOut };
   } finally {
     over.abort();
@@ -62,7 +64,12 @@ export async function watchAttempt(
   }
 }
 
-async function untilEnded(context: RunContext, runner: StepRunner, handle: string): Promise<Ended["status"]> {
+async function untilEnded(
+  context: RunContext,
+  runner: StepRunner,
+  attemptId: string,
+  handle: string,
+): Promise<Ended["status"]> {
   const signal = context.letGo.signal;
   for (let wait = pollMilliseconds; ; wait = Math.min(wait * 2, 30_000)) {
     signal.throwIfAborted();
@@ -70,7 +77,8 @@ async function untilEnded(context: RunContext, runner: StepRunner, handle: strin
       const status = runner.wait
         ? await abortable(runner.wait(handle, { signal }), signal)
         : await runner.status(handle, { signal });
-      if (status.state !== "pending" && status.state !== "running") return status;
+      if (status.state !== "pending" && status.state !== "running")
+        return await heardStatus(context, attemptId, status);
       wait = pollMilliseconds;
     } catch (error) {
       signal.throwIfAborted();
@@ -80,6 +88,14 @@ async function untilEnded(context: RunContext, runner: StepRunner, handle: strin
     }
     await context.options.clock.delay(wait, signal);
   }
+}
+
+/** A tool may lose an attempt that told its end before, and of a launcher that gave up it knows only the exit code, not the reason. */
+async function heardStatus(context: RunContext, attemptId: string, told: Ended["status"]): Promise<Ended["status"]> {
+  const knowsLess =
+    told.state === "lost" ? told.cause === undefined : told.state === "exited" && told.exitCode === launcherFailed;
+  const word = knowsLess ? await context.options.staging.lastWord?.(attemptId) : undefined;
+  return word === undefined || word.state === "pending" || word.state === "running" ? told : word;
 }
 
 /** Lets go at once even if the runner is slow to notice the signal. */

@@ -3,7 +3,7 @@ import type { Json } from "../canonical-json.ts";
 import type { ArtifactType, ResourcesIr } from "../ir/pipeline.ts";
 import type { StepEvent } from "../step-contract.ts";
 import type { CallContext } from "./artifact-store.ts";
-import type { LocalWork, RemoteWork } from "./step-runner.ts";
+import type { LocalWork, RemoteWork, StepStatus } from "./step-runner.ts";
 
 /** Everything that decides what one attempt does. One attempt id always comes with an equal order, also after a restart. */
 export interface WorkOrder {
@@ -56,6 +56,11 @@ export interface Staging {
   readEvents(attemptId: string, offset: number): Promise<{ events: StepEvent[]; next: number }>;
   /** Publishes the attempt's log and returns its last lines, both with secrets masked. `log` is absent when it is empty. */
   closeLog(order: WorkOrder, tailLines: number): Promise<{ log?: ArtifactRef; tail: string }>;
+  /**
+   * How an attempt elsewhere ended, as its launcher told; `lost` when the launcher itself gave up. Undefined: it has said nothing. The
+   * engine asks when the tool knows less than this: Slurm forgets its jobs within minutes, a cluster may be gone with its own.
+   */
+  lastWord?(attemptId: string): Promise<StepStatus | undefined>;
   /** Removes what is no longer needed of an attempt that ended; its checkpoint too when `succeeded`. */
   discard(order: WorkOrder, succeeded: boolean): Promise<void>;
 }

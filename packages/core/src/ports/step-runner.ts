@@ -26,7 +26,10 @@ export interface LocalWork {
   command: string;
   /** The materialised snapshot of `source:`; the command's working folder. */
   workingDirectory: string;
-  /** The attempt's own folder, where the runner leaves `log` and `exit.json`. */
+  /**
+   * The attempt's own folder, where the runner leaves `log` and `exit.json`. Before the work can start it makes `identity` there (content of
+   * its own): a folder that has one is never laid out again, since a step may be reading it.
+   */
   attemptDirectory: string;
   /** Whole environment of the step, secrets included; never logged. */
   variables: Readonly<Record<string, string>>;

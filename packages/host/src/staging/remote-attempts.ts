@@ -10,6 +10,7 @@ import {
   isTree,
   renderCommand,
   type SecretStore,
+  type StepStatus,
   type TreeEntry,
   type WorkOrder,
 } from "@espalier/core";
@@ -129,7 +130,7 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
       await receive(join(folder.root, "blobs", sha256), body, wanted);
     },
     async exit(attemptId, exit) {
-      await writeWhole(join(folderOf(attemptId).root, "launcher-exit.json"), JSON.stringify(exit));
+      await writeWhole(exitFile(folderOf(attemptId)), JSON.stringify(exit));
     },
   };
 }
@@ -158,6 +159,17 @@ async function readOrder(folder: AttemptFolder, attemptId: string): Promise<Work
 async function readUploads(folder: AttemptFolder): Promise<Uploads> {
   const text = await readIfThere(join(folder.root, "uploads.json"));
   return text === undefined ? {} : (JSON.parse(text) as Uploads);
+}
+
+const exitFile = (folder: AttemptFolder): string => join(folder.root, "launcher-exit.json");
+
+/** What the launcher told at its end, as a runner would. */
+export async function readLastWord(folder: AttemptFolder): Promise<StepStatus | undefined> {
+  const text = await readIfThere(exitFile(folder));
+  if (text === undefined) return undefined;
+  const { exitCode, cancelled, error } = JSON.parse(text) as { exitCode: number; cancelled?: boolean; error?: string };
+  if (error !== undefined) return { state: "lost", message: `the launcher gave up: ${error}` };
+  return cancelled ? { state: "cancelled" } : { state: "exited", exitCode };
 }
 
 /** What came by the launcher's routes, laid out as if the step had run here. */

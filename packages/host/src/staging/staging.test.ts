@@ -15,6 +15,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { readEventFile } from "./events.ts";
 import { parseRule } from "./ignore.ts";
 import { maskFile, readMasked, secretBytes } from "./mask.ts";
+import { createRemoteAttempts } from "./remote-attempts.ts";
 import { createStaging } from "./staging.ts";
 import { inheritedVariables } from "./variables.ts";
 
@@ -115,4 +116,19 @@ test("a step does not inherit credentials of the control plane", () => {
     PATH: "/bin",
     LC_ALL: "C",
   });
+});
+
+test("the launcher's last word is told as a runner would tell it", async () => {
+  const stateFolder = folder;
+  const secrets = {} as never;
+  const staging = createStaging({ stateFolder, artifacts: {} as Artifacts, secrets, pythonBin: async () => "" });
+  const remote = createRemoteAttempts({ stateFolder, artifacts: {} as Artifacts, secrets });
+  mkdirSync(join(folder, "attempts", "a"), { recursive: true });
+  expect(await staging.lastWord?.("a")).toBeUndefined();
+  await remote.exit("a", { exitCode: 3 });
+  expect(await staging.lastWord?.("a")).toEqual({ state: "exited", exitCode: 3 });
+  await remote.exit("a", { exitCode: 143, cancelled: true });
+  expect(await staging.lastWord?.("a")).toEqual({ state: "cancelled" });
+  await remote.exit("a", { exitCode: 70, error: "no space" });
+  expect(await staging.lastWord?.("a")).toMatchObject({ state: "lost", message: expect.stringContaining("no space") });
 });

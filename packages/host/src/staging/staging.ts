@@ -17,7 +17,7 @@ import { collectOutputs } from "./collect.ts";
 import { readEventFile } from "./events.ts";
 import { gatherBranches } from "./gather.ts";
 import { maskBytes, maskFile, secretBytes } from "./mask.ts";
-import { layOutUploads, writeOrder } from "./remote-attempts.ts";
+import { layOutUploads, readLastWord, writeOrder } from "./remote-attempts.ts";
 import { revealSecrets } from "./secrets.ts";
 import { inheritedVariables, portableVariables, withBinFolder } from "./variables.ts";
 
@@ -126,6 +126,7 @@ export function createStaging(options: StagingOptions): HostStaging {
       const log = await artifacts.putFile(secrets.length > 0 ? masked : folder.log, "file");
       return { log, tail: end.trimEnd().split("\n").slice(-tailLines).join("\n") };
     },
+    lastWord: (attemptId) => readLastWord(folderOf(attemptId)),
     async discard(order, succeeded) {
       const folder = folderOf(order.attemptId);
       // What failed keeps its log and outputs for a look; its inputs are copies and may be large.
