@@ -1,4 +1,4 @@
-import { faultsError, type PipelineIr } from "@espalier/core";
+import { canonicalJson, EspalierError, faultsError, type PipelineIr } from "@espalier/core";
 import { checkPipelineFile, findPipeline, wholePipeline } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 
@@ -8,8 +8,23 @@ export async function readPipeline(
   wanted: string,
   stack: string,
 ): Promise<{ pipeline: PipelineIr; file: string }> {
+  requireSameStore(plane, stack);
   const parsed = await findPipeline(plane.project.directory, wanted);
   const faults = await checkPipelineFile(plane.project, parsed, { builtins: Object.values(plane.builtins), stack });
   if (faults.length > 0) throw faultsError(faults, parsed.file);
   return { pipeline: wholePipeline(parsed), file: parsed.file };
+}
+
+/** Artifacts, secrets and endpoints are those of the control plane's stack; a run of another stack only takes its computes from it. */
+function requireSameStore({ project, stack }: ControlPlane, wanted: string): void {
+  const storeOf = (name: string): string => canonicalJson(project.stacks[name]?.artifacts ?? {});
+  if (project.stacks[wanted] === undefined || storeOf(wanted) === storeOf(stack.name)) return;
+  throw new EspalierError(
+    "UNSUPPORTED",
+    `The stack ${wanted} keeps its artifacts elsewhere than ${stack.name}, which this control plane has open`,
+    {
+      at: `stacks.${wanted}.artifacts`,
+      hint: `End this control plane, then start it with \`espalier up --stack ${wanted}\`.`,
+    },
+  );
 }
