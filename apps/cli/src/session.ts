@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client } from "@espalier/contract";
-import { createClient } from "@espalier/contract";
+import { createClient, routes } from "@espalier/contract";
 import { EspalierError } from "@espalier/core";
 import { findProject } from "@espalier/host";
 
@@ -20,6 +20,8 @@ interface Owner {
 
 export interface SessionOptions {
   project?: string;
+  /** The stack that a control plane of this process opens; one that runs already has its own. */
+  stack?: string;
 }
 
 /**
@@ -32,11 +34,11 @@ export async function withSession<Result>(
   action: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   const projectDirectory = await findProject(options.project ?? process.cwd());
-  let owner = await connect(projectDirectory);
+  let owner = await connect(projectDirectory, options.stack);
   let connecting: Promise<void> | undefined;
   const reconnect = (failed: Owner): Promise<void> => {
     if (owner !== failed) return Promise.resolve();
-    connecting ??= connect(projectDirectory)
+    connecting ??= connect(projectDirectory, options.stack)
       .then((next) => {
         owner = next;
       })
@@ -54,7 +56,7 @@ export async function withSession<Result>(
       try {
         return await fetch(`${current.url}${target.pathname}${target.search}`, { ...init, headers });
       } catch (error) {
-        if (init?.signal?.aborted || attempt >= 5 || !maySendAgain(error, init?.method)) throw error;
+        if (init?.signal?.aborted || attempt >= 5 || !maySendAgain(error, init?.method, target.pathname)) throw error;
         await reconnect(current);
       }
     }
@@ -70,14 +72,14 @@ export async function withSession<Result>(
 }
 
 /** A refused connection reached nobody; reads may be repeated, and so may the creation of a run, whose id the caller minted. */
-function maySendAgain(error: unknown, method = "GET"): boolean {
+function maySendAgain(error: unknown, method = "GET", path = ""): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return code === "ECONNREFUSED" || method === "GET" || method === "PUT" || method === "DELETE";
+  return code === "ECONNREFUSED" || method !== "POST" || path === routes["runs.create"].path;
 }
 
-async function connect(projectDirectory: string): Promise<Owner> {
-  return (await runningOwner(projectDirectory)) ?? (await becomeOwner(projectDirectory));
+async function connect(projectDirectory: string, stack: string | undefined): Promise<Owner> {
+  return (await runningOwner(projectDirectory)) ?? (await becomeOwner(projectDirectory, stack));
 }
 
 /** The published owner, if it answers. */
@@ -102,7 +104,7 @@ export async function runningOwner(projectDirectory: string): Promise<Owner | un
   }
 }
 
-async function becomeOwner(projectDirectory: string): Promise<Owner> {
+async function becomeOwner(projectDirectory: string, stack: string | undefined): Promise<Owner> {
   const { startControlPlane } = await import("@espalier/server");
-  return startControlPlane({ projectDirectory, port: 0 });
+  return startControlPlane({ projectDirectory, port: 0, ...(stack === undefined ? {} : { stack }) });
 }
