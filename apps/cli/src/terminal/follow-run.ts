@@ -33,7 +33,8 @@ export async function followRun(client: Client, runId: string, quiet = false): P
   const first = await client.call("runs.get", { params: { runId } });
   const views = new Map<string, StepView>();
   for (const step of Object.keys(first.graph)) views.set(step, { state: "pending", branches: { total: 0, done: 0 } });
-  const screen = quiet || !process.stdout.isTTY ? undefined : createLogUpdate(process.stdout);
+  const drawable = process.stdout.isTTY && process.stdout.columns > 0;
+  const screen = quiet || !drawable ? undefined : createLogUpdate(process.stdout);
   const interrupt = cancelOnInterrupt(client, runId);
   const timer = screen === undefined ? undefined : setInterval(() => screen(draw(views)), 100);
   try {
