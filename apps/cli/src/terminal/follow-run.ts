@@ -96,7 +96,7 @@ function take(views: Map<string, StepView>, event: RunEvent): string | undefined
   if (isStepState(state)) {
     if (view.state === state) return undefined;
     apply(views, event.step, state, event.at);
-    const reason = event.data?.["reason"];
+    const reason = event.data?.reason;
     if (typeof reason === "string") view.note = reason;
     return event.step;
   }

@@ -18,9 +18,9 @@ export function printError(error: EspalierError, asJson: boolean): void {
   }
   const place = error.at === undefined ? "" : `${colors.bold(error.at)}: `;
   const lines = [`${colors.red("error")} ${colors.dim(error.code)} ${place}${error.message}`];
-  const faults = error.details["faults"];
+  const faults = error.details.faults;
   if (Array.isArray(faults) && faults.length > 1) for (const fault of faults) lines.push(...faultLines(fault));
-  const tail = error.details["logTail"];
+  const tail = error.details.logTail;
   if (typeof tail === "string" && tail !== "")
     lines.push(
       ...tail
