@@ -6,7 +6,7 @@ const train = defineStep(
   import.meta.url,
   {
     inputs: { rows: "parquet", limits: "value" },
-    outputs: { model: "model", report: "value" },
+    outputs: { model: { type: "model", determinism: "exact" }, report: "value" },
     params: { rate: "number" },
   },
   async ({ inputs, outputs, params }) => {
@@ -65,7 +65,7 @@ test("the compiler knows outputs, their types and parameters; what it refuses is
     uses: "./steps/train.ts#train",
     source: "./steps",
     inputs: { rows: "split.train", limits: "split.limits" },
-    outputs: { model: { type: "model" }, report: { type: "value" } },
+    outputs: { model: { type: "model", determinism: "exact" }, report: { type: "value" } },
     params: ["rate"],
   });
   expect(steps["register"]).toEqual({
@@ -81,6 +81,19 @@ test("a pipeline without a step's parameter does not compile", () => {
     const rows = p.step("rows", { run: "true", outputs: { rows: "parquet", limits: "value" } });
     // @ts-expect-error the step needs a number named rate
     p.step("train", { uses: train, inputs: { rows: rows.outputs.rows, limits: rows.outputs.limits } });
+  });
+});
+
+test("a dataset is of the type of its file", () => {
+  const count = defineStep(import.meta.url, { inputs: { lines: "file" }, outputs: { rows: "tree" } }, () => undefined);
+  definePipeline({ name: "p" }, (p) => {
+    const text = p.step("text", { uses: "dataset", inputs: { file: "./lines.txt" }, with: { name: "text" } });
+    const table = p.step("table", { uses: "dataset", inputs: { file: "./rows.parquet" }, with: { name: "table" } });
+    const counted = p.step("count", { uses: count, inputs: { lines: text.outputs.dataset } });
+    const made = p.step("made", { uses: "dataset", inputs: { file: counted.outputs.rows }, with: { name: "made" } });
+    // @ts-expect-error a folder is no file
+    p.step("again", { uses: count, inputs: { lines: made.outputs.dataset } });
+    expect([text, table, made].map((step) => step.outputs.dataset.type)).toEqual(["file", "parquet", "tree"]);
   });
 });
 

@@ -1,12 +1,20 @@
 import type { BuiltinName, builtinOutputs } from "./builtin-outputs.ts";
 import { builtinOutputs as outputsOfBuiltins } from "./builtin-outputs.ts";
 import type { Json } from "./canonical-json.ts";
-import type { ParametersOf, TypedParameters, TypedPorts, TypescriptStep } from "./define-step.ts";
-import { isTypescriptStepValue } from "./define-step.ts";
+import type {
+  OutputDeclaration,
+  ParametersOf,
+  TypedOutputs,
+  TypedParameters,
+  TypedPorts,
+  TypeOf,
+  TypescriptStep,
+} from "./define-step.ts";
+import { isTypescriptStepValue, outputType } from "./define-step.ts";
 import { EspalierError } from "./errors.ts";
 import type { PipelineAuthoring, StepAuthoring } from "./ir/authoring.ts";
 import { compilePipeline } from "./ir/compile.ts";
-import type { ArtifactType, OutputIr, ParameterValue, PipelineIr } from "./ir/pipeline.ts";
+import type { ArtifactType, ParameterValue, PipelineIr } from "./ir/pipeline.ts";
 
 /** An output of an earlier step. A reference of another type does not compile where the input's type is known. */
 export interface OutputReference<Type extends ArtifactType = ArtifactType> {
@@ -21,9 +29,6 @@ type InputValue<Type extends ArtifactType = ArtifactType> =
   | `dataset:${string}`
   | `models:/${string}`
   | `${string}://${string}`;
-
-type OutputDeclaration = ArtifactType | OutputIr;
-type TypeOf<Output> = Output extends ArtifactType ? Output : Output extends { type: infer Type } ? Type : never;
 
 export interface StepHandle<Outputs> {
   readonly name: string;
@@ -68,10 +73,19 @@ interface BuiltinStep<Parameters, Name extends string, Outputs> extends CommonSt
   with?: Readonly<Record<string, Json>>;
 }
 
+/** `dataset` passes on what it was given. Whether a path that is no Parquet file is a file or a folder, only `plan` can see: it fits both. */
+type DatasetOutputs<File> = Omit<(typeof builtinOutputs)["dataset"], "dataset"> & {
+  readonly dataset: File extends OutputReference<infer Type>
+    ? Type
+    : File extends `${string}.parquet`
+      ? "parquet"
+      : never;
+};
+
 type FunctionStep<
   Parameters extends Readonly<Record<string, ParameterValue>>,
   Inputs extends TypedPorts,
-  Outputs extends TypedPorts,
+  Outputs extends TypedOutputs,
   Needed extends TypedParameters,
 > = Omit<CommonStep<Parameters>, "params"> & {
   uses: TypescriptStep<Inputs, Outputs, Needed> &
@@ -85,7 +99,7 @@ type FunctionStep<
 
 export interface PipelineBuilder<Parameters extends Readonly<Record<string, ParameterValue>>> {
   /** A step written in TypeScript, with `defineStep`. */
-  step<Inputs extends TypedPorts, Outputs extends TypedPorts, Needed extends TypedParameters>(
+  step<Inputs extends TypedPorts, Outputs extends TypedOutputs, Needed extends TypedParameters>(
     name: string,
     step: FunctionStep<Parameters, Inputs, Outputs, Needed>,
   ): StepHandle<Outputs>;
@@ -94,6 +108,11 @@ export interface PipelineBuilder<Parameters extends Readonly<Record<string, Para
     name: string,
     step: CommandStep<Parameters, Outputs>,
   ): StepHandle<Outputs>;
+  /** A version of a dataset. */
+  step<const File extends InputValue>(
+    name: string,
+    step: BuiltinStep<Parameters, "dataset", Record<never, never>> & { inputs: { file: File } },
+  ): StepHandle<DatasetOutputs<File>>;
   /** A built-in step. */
   step<
     Name extends BuiltinName,
@@ -172,12 +191,18 @@ function referencesOf(name: string, step: LooseStep): Record<string, OutputRefer
   const declared: Record<string, OutputDeclaration> = { ...step.outputs };
   if (isTypescriptStepValue(step.uses)) Object.assign(declared, step.uses.outputs);
   else if (typeof step.uses === "string") Object.assign(declared, outputsOfBuiltins[step.uses as BuiltinName]);
+  if (step.uses === "dataset") declared.dataset = passedType(step.inputs?.file);
   return Object.fromEntries(
     Object.entries(declared).map(([output, declaration]) => [
       output,
-      { reference: `${name}.${output}`, type: typeof declaration === "string" ? declaration : declaration.type },
+      { reference: `${name}.${output}`, type: outputType(declaration) },
     ]),
   );
+}
+
+function passedType(input: string | OutputReference | undefined): ArtifactType {
+  if (typeof input === "object") return input.type;
+  return input?.endsWith(".parquet") === true ? "parquet" : "file";
 }
 
 function written(step: LooseStep, nameStep: (step: TypescriptStep) => string): StepAuthoring {

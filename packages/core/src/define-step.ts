@@ -1,8 +1,16 @@
 import type { Json } from "./canonical-json.ts";
-import type { ArtifactType, ParameterValue } from "./ir/pipeline.ts";
+import type { ArtifactType, OutputIr, ParameterValue } from "./ir/pipeline.ts";
 import type { StepEvent } from "./step-contract.ts";
 
 export type TypedPorts = Readonly<Record<string, ArtifactType>>;
+/** A type, or a type with what is promised of it: `{ type: "model", determinism: "exact" }`. */
+export type OutputDeclaration = ArtifactType | OutputIr;
+export type TypedOutputs = Readonly<Record<string, OutputDeclaration>>;
+export type TypeOf<Output> = Output extends ArtifactType
+  ? Output
+  : Output extends { readonly type: infer Type }
+    ? Type
+    : never;
 export type TypedParameters = Readonly<Record<string, "string" | "number" | "boolean">>;
 
 interface ParameterTypes {
@@ -14,13 +22,13 @@ interface ParameterTypes {
 /** What a step written in TypeScript is called with. */
 export interface TypescriptStepContext<
   Inputs extends TypedPorts,
-  Outputs extends TypedPorts,
+  Outputs extends TypedOutputs,
   Parameters extends TypedParameters,
 > {
   /** Absolute paths; of `value` inputs the parsed JSON document. */
   inputs: { readonly [Name in keyof Inputs]: Inputs[Name] extends "value" ? Json : string };
   /** Absolute paths to write to; `value` outputs are returned instead. */
-  outputs: { readonly [Name in keyof Outputs as Outputs[Name] extends "value" ? never : Name]: string };
+  outputs: { readonly [Name in keyof Outputs as TypeOf<Outputs[Name]> extends "value" ? never : Name]: string };
   params: { readonly [Name in keyof Parameters]: ParameterTypes[Parameters[Name]] };
   /** For logs and names. A step that depends on the date takes it as a parameter, which its cache key then holds. */
   run: { id: string; step: string; attemptId: string };
@@ -31,19 +39,19 @@ export interface TypescriptStepContext<
   checkpoint?: string;
 }
 
-type ValueOutputs<Outputs extends TypedPorts> = {
-  [Name in keyof Outputs as Outputs[Name] extends "value" ? Name : never]: Json;
+type ValueOutputs<Outputs extends TypedOutputs> = {
+  [Name in keyof Outputs as TypeOf<Outputs[Name]> extends "value" ? Name : never]: Json;
 };
 
 /** The `value` outputs; nothing where there are none. */
-type TypescriptStepResult<Outputs extends TypedPorts> = keyof ValueOutputs<Outputs> extends never
+type TypescriptStepResult<Outputs extends TypedOutputs> = keyof ValueOutputs<Outputs> extends never
   ? // biome-ignore lint/suspicious/noConfusingVoidType: a function without `return` gives void, and is what is meant here.
     undefined | void
   : ValueOutputs<Outputs>;
 
 export interface TypescriptStep<
   Inputs extends TypedPorts = TypedPorts,
-  Outputs extends TypedPorts = TypedPorts,
+  Outputs extends TypedOutputs = TypedOutputs,
   Parameters extends TypedParameters = TypedParameters,
 > {
   readonly kind: "espalier-step";
@@ -65,7 +73,7 @@ export interface TypescriptStep<
  */
 export function defineStep<
   const Inputs extends TypedPorts = Record<never, never>,
-  const Outputs extends TypedPorts = Record<never, never>,
+  const Outputs extends TypedOutputs = Record<never, never>,
   const Parameters extends TypedParameters = Record<never, never>,
 >(
   module: string,
@@ -84,6 +92,10 @@ export function defineStep<
 
 export function isTypescriptStepValue(value: unknown): value is TypescriptStep {
   return typeof value === "object" && value !== null && "kind" in value && value.kind === "espalier-step";
+}
+
+export function outputType(declaration: OutputDeclaration): ArtifactType {
+  return typeof declaration === "string" ? declaration : declaration.type;
 }
 
 /** The step's parameters, given a pipeline's. */

@@ -43,6 +43,7 @@ export {
 export {
   defineStep,
   isTypescriptStepValue,
+  outputType,
   type TypescriptStep,
   type TypescriptStepContext,
 } from "./define-step.ts";

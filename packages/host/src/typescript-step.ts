@@ -7,6 +7,7 @@ import {
   errorTable,
   isTypescriptStepValue,
   type Json,
+  outputType,
   type StepEvent,
   stepVariables,
   type TypescriptStep,
@@ -97,7 +98,7 @@ function outputPaths(
   folder: string,
 ): Record<string, string> {
   if (step !== undefined) {
-    const names = Object.entries(step.outputs).filter(([, type]) => type !== "value");
+    const names = Object.entries(step.outputs).filter(([, declared]) => outputType(declared) !== "value");
     return Object.fromEntries(names.map(([name]) => [name, join(folder, name)]));
   }
   const names = JSON.parse(environment[stepVariables.outputNames] ?? "[]") as string[];
@@ -110,7 +111,7 @@ function outputPaths(
 async function writeValues(step: Callable, result: unknown, folder: string): Promise<void> {
   const returned = typeof result === "object" && result !== null ? (result as Record<string, unknown>) : {};
   const names = isTypescriptStepValue(step)
-    ? Object.keys(step.outputs).filter((name) => step.outputs[name] === "value")
+    ? Object.entries(step.outputs).flatMap(([name, declared]) => (outputType(declared) === "value" ? [name] : []))
     : Object.keys(returned);
   for (const name of names) {
     if (returned[name] === undefined) {
