@@ -56,7 +56,7 @@ function validationLines(of: RunFacts | undefined): string[] {
   if (report === undefined || !Array.isArray(results)) return [];
   const broken = results.filter((result) => member(result, "passed") === false);
   return [
-    `${plural(results.length, "rule")} on ${count(numberIn(report, "rows") ?? 0)} rows: ${plural(numberIn(report, "quarantined") ?? 0, "row")} quarantined; the run went on, as the rules say.`,
+    `${plural(results.length, "rule")} on ${count(numberIn(report, "rows") ?? 0)} rows: ${plural(numberIn(report, "quarantined") ?? 0, "row")} quarantined${report.passed === true ? "; the run went on, as the rules say" : ""}.`,
     ...broken.map(
       (rule) =>
         `${text(member(rule, "severity"))}: ${text(member(rule, "rule"))}: ${count(numberIn(rule, "failed") ?? 0)} of ${count(numberIn(rule, "checked") ?? 0)} rows.`,
@@ -94,7 +94,7 @@ function featureLines(of: RunFacts): string[] {
       .filter((metric) => metric.stepName === step.step && metric.key.startsWith("rows."))
       .map((metric) => `${metric.key.slice(5)} ${count(Number(metric.value))} rows`);
     const script = of.run.pipeline.steps[step.step]?.inputs?.script ?? "";
-    return `${script}: ${tables.join(", ")}; each row only from what was known on its day.`;
+    return `${script}: ${tables.join(", ")}.`;
   });
 }
 
@@ -218,8 +218,7 @@ function monitorLine(monitor: MonitorStory): string {
   const judged = plural(monitor.windows.length, "window");
   if (monitor.windows.length === 0) return `${monitor.name}: nothing judged yet.`;
   if (alerts.length === 0) return `${monitor.name} (${monitor.kind}): ${judged}, no alert.`;
-  const told = alerts.map((window) =>
-    `${window.from} to ${window.to}: ${window.summary} ${window.action ?? ""}`.trim(),
-  );
-  return `${monitor.name} (${monitor.kind}): ${judged}, ${plural(alerts.length, "alert")}. ${told.join(" ")}`;
+  const [first] = alerts;
+  const told = `The first, ${first?.from} to ${first?.to}: ${first?.summary} ${first?.action ?? ""}`.trim();
+  return `${monitor.name} (${monitor.kind}): ${judged}, ${plural(alerts.length, "alert")}. ${told}`;
 }

@@ -13,7 +13,7 @@ ol.milestones>li{display:grid;grid-template-columns:34px 150px 1fr;gap:14px;padd
 .number{width:26px;height:26px;border-radius:50%;border:1.5px solid var(--accent);color:var(--accent);display:grid;place-items:center;font-size:12px;font-weight:650;font-variant-numeric:tabular-nums}
 .empty .number{border-color:var(--quiet);color:var(--quiet)}
 .milestones b{font-weight:600}.milestones p{margin:0 0 3px;overflow-wrap:anywhere}.milestones p+p{color:var(--soft);font-size:14px}
-figure{margin:0 0 30px;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px 12px}
+figure{margin:14px 0 24px;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px 12px}
 figcaption{font-size:13px;color:var(--soft);margin-bottom:8px}figcaption b{color:var(--ink);font-size:14px;font-weight:600;margin-right:6px}
 svg{display:block;width:100%;height:auto;font-size:11.5px}
 .grid{stroke:var(--line)}.tick{stroke:var(--quiet)}.axis{fill:var(--soft)}
@@ -24,7 +24,7 @@ svg{display:block;width:100%;height:auto;font-size:11.5px}
 .mark line{stroke:currentColor;stroke-width:1;stroke-dasharray:2 3}.mark circle{fill:var(--card);stroke:currentColor;stroke-width:1.4}.mark text{fill:currentColor;font-size:10.5px;font-weight:700}
 .good{color:var(--good)}.bad{color:var(--bad)}.quiet{color:var(--quiet)}
 .gate line{stroke:currentColor;stroke-width:3;stroke-linecap:round}.gate circle{fill:var(--card);stroke:currentColor;stroke-width:2.5}.said{fill:currentColor;font-weight:600}
-table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}th{font-weight:600;color:var(--soft);text-align:left}td,th{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}
+table{margin-bottom:18px;border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}th{font-weight:600;color:var(--soft);text-align:left}td:first-child{white-space:nowrap}td,th{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}
 details{margin:10px 0}summary{cursor:pointer;color:var(--soft)}
 .pill{display:inline-block;border:1px solid currentColor;border-radius:99px;padding:0 9px;font-size:12px;font-weight:600;white-space:nowrap}
 ol.chain{list-style:none;margin:0;padding:0}.chain li{position:relative;padding:0 0 16px 30px}.chain li:before{content:"";position:absolute;left:5px;top:7px;width:9px;height:9px;border-radius:50%;background:var(--accent)}.chain li:not(:last-child):after{content:"";position:absolute;left:9px;top:18px;bottom:-5px;border-left:1.5px solid var(--line)}

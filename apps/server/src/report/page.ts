@@ -4,12 +4,11 @@ import { monitorPlots } from "./monitor-plots.ts";
 import { pageStyle } from "./page-style.ts";
 import { drawPlot } from "./plot.ts";
 import type { Milestone, MonitorStory, Retraining, SampleTable, Story } from "./story.ts";
-import { gateSentence } from "./terminal-lines.ts";
 
 /** The story as one file of HTML that needs nothing else. */
 export function storyPage(story: Story): string {
   const body = [
-    `<h1>${escapeHtml(story.project)}</h1>`,
+    `<p class="soft">Espalier report</p><h1>${escapeHtml(story.project)}</h1>`,
     ...story.headline.map((line) => `<p class="lead">${escapeHtml(line)}</p>`),
     milestoneSection(story.milestones),
     retrainingSection(story.retrainings),
@@ -64,7 +63,7 @@ function gateSection(story: Story): string {
         gate.date ?? "by hand",
         gate.candidate,
         `<span class="pill ${gate.allowed ? "good" : "bad"}">${gate.allowed ? "let through" : escapeHtml(gate.outcome)}</span>`,
-        `${gateSentence(gate)}. ${gate.reasons.slice(0, 3).join(" ")}`,
+        `${gate.reasons.slice(0, 3).join(" ")}${gate.blocks === undefined ? "" : ` (${gate.blocks})`}`,
       ],
       2,
     ),

@@ -72,7 +72,7 @@ interface Scale {
 
 function scaleX(points: readonly Point[], marks: readonly Mark[]): Scale {
   const all = [...points, ...marks].map((point) => point.x);
-  const low = Math.min(...all) - 3 * dayMilliseconds;
+  const low = Math.min(...all) - 5 * dayMilliseconds;
   const high = Math.max(...all) + 3 * dayMilliseconds;
   const span = width - frame.left - frame.right;
   return { low, high, at: (value) => frame.left + (span * (value - low)) / (high - low) };

@@ -19,7 +19,7 @@ export function terminalLines(story: Story): string[] {
   ];
 }
 
-export function gateSentence(gate: GateDecision): string {
+function gateSentence(gate: GateDecision): string {
   const outcome = gate.allowed
     ? "let through"
     : gate.outcome === "refused"
