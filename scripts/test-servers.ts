@@ -29,7 +29,7 @@ const suites: Readonly<Record<string, Suite>> = {
     },
   },
   slurm: {
-    tests: ["adapters/open-source/src/slurm-step-runner.test.ts"],
+    tests: ["adapters/open-source/src/slurm-step-runner.test.ts", "scenarios/slurm"],
     async start() {
       const server = await startSlurm();
       if ("skipped" in server) return server;

@@ -46,6 +46,7 @@ export const slurmManifest: ToolManifest = {
     "Between SIGTERM and SIGKILL a step has at most the cluster's KillWait.",
     "Slurm forgets an ended job after its MinJobAge (300 s by default); with `shared_folder` the exit code stays known.",
     "Without `shared_folder` what the launcher itself prints is lost; the step's log is not, it comes by HTTP.",
+    "Files in `shared_folder` stay there: two small ones an attempt.",
     "Container images are not used.",
   ],
 };
