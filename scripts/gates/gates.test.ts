@@ -150,3 +150,19 @@ test("package.json files keep the dependency rule", () => {
       expect(names, `${folder} may not depend on ${name}`).toContain(name.slice("@espalier/".length));
   }
 });
+
+test("the lock file has the optional packages of every platform, without which `npm ci` refuses it", () => {
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string>; resolved?: string }>;
+  };
+  for (const [path, { optionalDependencies = {}, resolved }] of Object.entries(packages)) {
+    expect(resolved ?? "", `${path} names a registry`).not.toMatch(/^https?:/);
+    for (const name of Object.keys(optionalDependencies)) {
+      const places = [`${path}/node_modules/${name}`, `node_modules/${name}`];
+      expect(
+        places.some((place) => place in packages),
+        `${name}, optional for ${path}`,
+      ).toBe(true);
+    }
+  }
+});
