@@ -102,8 +102,7 @@ export async function startSlurm(): Promise<SlurmServer | { skipped: string }> {
   const stop = async (): Promise<void> => {
     process.removeListener("exit", killWithUs);
     // Jobs outlive slurmd; without this they would outlive us.
-    run("scancel", ["--state=PENDING,RUNNING,SUSPENDED", "--user=root"]);
-    run("scancel", ["--state=PENDING,RUNNING,SUSPENDED", `--user=${user}`]);
+    for (const name of ["root", user]) run("scancel", [`--user=${name}`]);
     await until(() => run("squeue", ["--noheader"]).stdout.trim() === "", 15_000);
     for (const child of started.toReversed()) await end(child);
     rmSync(folder, { recursive: true, force: true });
