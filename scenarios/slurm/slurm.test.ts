@@ -9,7 +9,7 @@ import { writeProject } from "../faults/plane.ts";
 
 const endpoint = process.env.ESPALIER_TEST_SLURM_ENDPOINT;
 const reason = endpoint === undefined ? "needs a server; `npm run test:servers -- slurm` starts one" : undefined;
-const folder = mkdtempSync(join(tmpdir(), "espalier-slurm-project-"));
+let folder = "";
 let plane: StartedControlPlane | undefined;
 let port = 0;
 
@@ -55,13 +55,14 @@ mkdir -p "$2" && paste -sd+ "$1/deep/three" >"$2/sum"
 
 beforeAll(async () => {
   if (reason !== undefined) return;
+  folder = mkdtempSync(join(tmpdir(), "espalier-slurm-project-"));
   port = await freePort();
   writeProject(folder, files());
   plane = await startControlPlane({ projectDirectory: folder, databaseUrl: "", port });
 });
 afterAll(async () => {
   await plane?.close();
-  rmSync(folder, { recursive: true, force: true });
+  if (folder !== "") rmSync(folder, { recursive: true, force: true });
 });
 
 function clientOf() {
