@@ -133,7 +133,7 @@ const allowed: Record<string, string[]> = {
   "packages/core": [],
   "packages/contract": ["core"],
   "packages/quality": ["core"],
-  "packages/conformance": ["core"],
+  "packages/conformance": ["core", "contract"],
   "packages/host": ["core", "embedded", "open-source", "aws", "google", "azure"],
   "adapters/embedded": ["core", "quality"],
   "adapters/open-source": ["core", "quality"],
