@@ -86,8 +86,8 @@ function scaleY(plot: Plot, points: readonly Point[]): Scale {
   const span = height - frame.top - frame.bottom;
   if (plot.scale === "log") {
     const positive = values.filter((value) => value > 0);
-    const low = Math.log10(Math.max(1e-4, Math.min(...positive)));
-    const high = Math.log10(Math.max(...positive) * 1.3);
+    const low = Math.log10(Math.max(1e-4, Math.min(1, ...positive)));
+    const high = Math.max(low + 1, Math.log10(1.3 * Math.max(1e-4, ...positive)));
     const at = (value: number): number =>
       frame.top + span * (1 - (Math.log10(Math.max(10 ** low, value)) - low) / (high - low));
     return { low: 10 ** low, high: 10 ** high, at };
