@@ -9,7 +9,7 @@ const [projectDirectory = ".", id = "", rows = "0"] = process.argv.slice(2);
 const plane = await startControlPlane({ projectDirectory, databaseUrl: "" });
 const client = createClient({ url: plane.url, token: plane.token });
 await client.call("runs.create", { body: { pipeline: "faults", id, params: { rows } } });
-await plane.idle();
+await plane.idle(0);
 const { run } = await client.call("runs.get", { params: { runId: id } });
 console.log(run.state);
 await plane.close();

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { createArtifacts, EspalierError } from "@espalier/core";
 import {
   createPythonEnvironments,
@@ -49,8 +50,8 @@ export interface StartedControlPlane {
   token: string;
   /** false: another process owns the project, and this is its address. */
   owned: boolean;
-  /** Resolves when no run is queued or running. */
-  idle(): Promise<void>;
+  /** Resolves when no run has been queued or running for this long. */
+  idle(quietSeconds: number): Promise<void>;
   /** Lets go of all runs: steps and endpoints go on, and are taken up at the next start. Idempotent. */
   close(): Promise<void>;
 }
@@ -108,7 +109,13 @@ async function startOwned(
     })());
   try {
     const plane = await compose(options, project, ownership, logger, closing.signal, closers);
-    return { url: plane.url(), token: ownership.token, owned: true, close, idle: () => untilIdle(plane) };
+    return {
+      url: plane.url(),
+      token: ownership.token,
+      owned: true,
+      close,
+      idle: (quietSeconds) => untilIdle(plane, quietSeconds),
+    };
   } catch (error) {
     await close().catch((failure: unknown) => logger.error({ err: failure }, "closing after a failed start"));
     throw error;
@@ -221,12 +228,14 @@ function namesOf(project: ControlPlane["project"]): string[] {
   return url === undefined ? [] : [new URL(url).hostname];
 }
 
-async function untilIdle({ record, engine }: ControlPlane): Promise<void> {
-  for (;;) {
+async function untilIdle({ record, engine }: ControlPlane, quietSeconds: number): Promise<void> {
+  for (let quiet = false; ; ) {
     const active = (
       await Promise.all((["queued", "running"] as const).map((state) => record.runs.list({ state }, { limit: 100 })))
     ).flatMap((page) => page.items);
-    if (active.length === 0) return;
+    if (active.length === 0 && quiet) return;
+    quiet = active.length === 0;
     await Promise.all(active.map((run) => engine.finished(run.id)));
+    if (quiet) await pause(quietSeconds * 1000, undefined, { ref: false });
   }
 }

@@ -54,7 +54,8 @@ async function initExample(folder: string | undefined, example: string): Promise
   }
   await cp(join(source, example), target, {
     recursive: true,
-    filter: (path) => ![".espalier", "node_modules", "__pycache__"].includes(basename(path)),
+    filter: (path) =>
+      ![".espalier", "node_modules", "__pycache__", "data"].includes(basename(path)) && !path.endsWith(".test.ts"),
   });
   return [target];
 }

@@ -1,56 +1,33 @@
 import { spawn } from "node:child_process";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { ulid } from "@espalier/core";
+import { EspalierError, ulid } from "@espalier/core";
 import { entryPoint, findProject } from "@espalier/host";
 import type { Command } from "commander";
 import colors from "picocolors";
-import { type CommonOptions, collectList, collectParameter, projectCommand } from "../project-command.ts";
+import { projectCommand } from "../project-command.ts";
+import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
 import { runningOwner, withSession } from "../session.ts";
 import { followRun, throwIfFailed } from "../terminal/follow-run.ts";
 import { formatSeconds, printJson, printLine } from "../terminal/output.ts";
 import { waitUntil } from "../wait-until.ts";
 
-interface RunCommandOptions extends CommonOptions {
-  param?: Record<string, string | number | boolean>;
-  stack?: string;
-  only?: string[];
-  from?: string[];
-  force?: boolean;
+interface RunCommandOptions extends RunRequestOptions {
   detach?: boolean;
-  date?: string;
 }
 
 export function command(): Command {
-  return projectCommand("run", "Run a pipeline; steps whose cache key is known are taken from earlier runs.")
-    .argument("[pipeline]", "name or file of the pipeline (default: the project's only one)")
-    .option("-p, --param <key=value>", "a parameter, repeatable", collectParameter)
-    .option("--stack <name>", "the stack to run on")
-    .option("--only <steps>", "only these steps, separated by commas; what they need must be cached", collectList)
-    .option("--from <steps>", "these steps and all that depends on them", collectList)
-    .option("--force", "run every step, cached or not")
-    .option("--date <date>", "the logical date that run.date means")
+  const described = "Run a pipeline; steps whose cache key is known are taken from earlier runs.";
+  return withRunOptions(projectCommand("run", described))
     .option("--detach", "start the run, print its id and return; a background control plane drives it")
     .action(run);
 }
 
 async function run(pipeline: string | undefined, options: RunCommandOptions): Promise<void> {
-  if (options.detach) await startInBackground(options.project);
+  if (options.detach) await startInBackground(options);
   await withSession(options, async ({ client }) => {
-    const created = await client.call("runs.create", {
-      body: {
-        id: ulid(),
-        pipeline: pipeline ?? (await onlyPipeline(client)),
-        ...(options.param === undefined ? {} : { params: options.param }),
-        ...(options.stack === undefined ? {} : { stack: options.stack }),
-        ...(options.date === undefined ? {} : { logicalDate: options.date }),
-        options: {
-          ...(options.only === undefined ? {} : { only: options.only }),
-          ...(options.from === undefined ? {} : { from: options.from }),
-          ...(options.force === undefined ? {} : { force: options.force }),
-        },
-      },
-    });
+    const body = { id: ulid(), ...(await runRequest(client, pipeline, options)) };
+    const created = await client.call("runs.create", { body });
     if (options.detach) {
       if (options.json) printJson(created);
       else printLine(`${created.id}\n${colors.dim(`espalier runs show ${created.id}`)}`);
@@ -69,42 +46,29 @@ async function run(pipeline: string | undefined, options: RunCommandOptions): Pr
   });
 }
 
-type RunClient = Parameters<Parameters<typeof withSession>[1]>[0]["client"];
-
-/** The name of the project's only pipeline; several ask for a choice. */
-export async function onlyPipeline(client: RunClient): Promise<string> {
-  const { items } = await client.call("project.pipelines");
-  const [first, second] = items;
-  const { EspalierError } = await import("@espalier/core");
-  if (first === undefined) {
-    throw new EspalierError("NOT_FOUND", "This project has no pipeline", {
-      at: "pipelines/",
-      hint: "`espalier init --here` writes one.",
-    });
-  }
-  if (second !== undefined) {
-    throw new EspalierError("INVALID_INPUT", "This project has several pipelines", {
-      hint: `Name one: ${items.map((item) => item.name).join(", ")}.`,
-    });
-  }
-  return first.name;
-}
-
 /** A control plane of its own process, which ends when no run is left. */
-async function startInBackground(project: string | undefined): Promise<void> {
+async function startInBackground({ project, stack }: RunCommandOptions): Promise<void> {
   const directory = await findProject(project ?? process.cwd());
   if ((await runningOwner(directory)) !== undefined) return;
   await mkdir(join(directory, ".espalier"), { recursive: true });
   const log = await open(join(directory, ".espalier", "control-plane.log"), "a");
+  const words = ["up", "--port", "0", "--until-idle", "--project", directory];
   const child = spawn(
     process.execPath,
-    [entryPoint("cli"), "up", "--port", "0", "--until-idle", "--project", directory],
-    {
-      detached: true,
-      stdio: ["ignore", log.fd, log.fd],
-    },
+    [entryPoint("cli"), ...words, ...(stack === undefined ? [] : ["--stack", stack])],
+    { detached: true, stdio: ["ignore", log.fd, log.fd] },
   );
   child.unref();
-  await waitUntil(async () => (await runningOwner(directory)) !== undefined || child.exitCode !== null, 15_000);
-  await log.close();
+  try {
+    await waitUntil(async () => {
+      if ((await runningOwner(directory)) !== undefined) return true;
+      if (child.exitCode === null) return false;
+      throw new EspalierError("UNAVAILABLE", `The background control plane ended with ${child.exitCode}`, {
+        at: ".espalier/control-plane.log",
+        hint: "Read that log, or run `espalier up`.",
+      });
+    }, 15_000);
+  } finally {
+    await log.close();
+  }
 }

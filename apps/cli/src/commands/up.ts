@@ -21,7 +21,7 @@ export function command(): Command {
     .option("--port <number>", "port of the API (0: any free one)", "7878")
     .option("--host <address>", "address to listen on; any but loopback needs tokens", "127.0.0.1")
     .option("--stack <name>", "the stack of endpoints, secrets and monitors")
-    .option("--until-idle", "end when no run is left")
+    .option("--until-idle", "end when there has been no run for ten seconds")
     .action(up);
 }
 
@@ -40,7 +40,7 @@ async function up(options: UpOptions): Promise<void> {
     printLine(colors.dim(`API ${plane.url}/api/v1/openapi.json, token in .espalier/owner.json. Ctrl-C stops it.`));
   }
   const stopped = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
-  if (options.untilIdle) await Promise.race([stopped, plane.idle()]);
+  if (options.untilIdle) await Promise.race([stopped, plane.idle(10)]);
   else await stopped;
   await plane.close();
 }
