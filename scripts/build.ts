@@ -107,5 +107,18 @@ cpSync(join(root, "python/launcher.py"), join(target, "dist/launcher.py"));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
 const tracked = execFileSync("git", ["ls-files", "examples"], { cwd: root, encoding: "utf8" }).trim().split("\n");
-for (const file of tracked) cpSync(join(root, file), join(target, "dist", file));
+for (const file of tracked) {
+  if (/\.test(-support)?\.ts$/.test(file)) continue;
+  const place = join(target, "dist", file);
+  cpSync(join(root, file), place);
+  // Outside this workspace the trunk is part of the one package there is.
+  if (file.endsWith(".ts")) rewrite(place, (text) => text.replaceAll('"@espalier/core"', `"${cli.name}"`));
+  if (file.endsWith("/package.json")) {
+    rewrite(place, (text) => text.replace(/"@espalier\/core": "[^"]*"/, `"${cli.name}": "${cli.version}"`));
+  }
+}
 console.log(`dist/package: ${Object.keys(dependencies).length} dependencies`);
+
+function rewrite(path: string, change: (text: string) => string): void {
+  writeFileSync(path, change(readFileSync(path, "utf8")));
+}

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -72,4 +72,29 @@ test("init copies an example that plan accepts", () => {
   // The data file is not part of the package: the plan says where it belongs.
   expect(code, out).toBe(2);
   expect(err).toContain("data/flights-3m.parquet");
+});
+
+test("the example in TypeScript imports the package itself: its types hold, and it runs", () => {
+  expect(espalier(home, "init", "typed", "--example", "flights-typescript").code).toBe(0);
+  const project = join(home, "typed");
+  const texts = readdirSync(project, { recursive: true, encoding: "utf8", withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+  expect(texts.filter((text) => text.includes("@espalier/"))).toEqual([]);
+  const types = spawnSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", ".", "--typeRoots", join(root, "node_modules/@types")],
+    { cwd: project, encoding: "utf8" },
+  );
+  expect(types.stdout).toBe("");
+
+  mkdirSync(join(project, "data"));
+  cpSync(join(root, "node_modules/vega-datasets/data/flights-20k.json"), join(project, "data/flights-20k.json"));
+  try {
+    const run = espalier(project, "run", "train", "--json");
+    expect(run.err).toBe("");
+    expect(JSON.parse(run.out).counts).toEqual({ succeeded: 9 });
+  } finally {
+    expect(espalier(project, "deploy", "flights-typescript", "--delete").code).toBe(0);
+  }
 });
