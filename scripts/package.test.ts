@@ -70,7 +70,7 @@ test("init copies an example that plan accepts", () => {
   expect(espalier(home, "init", "mine", "--example", "flights-delay").code).toBe(0);
   const { code, out, err } = espalier(join(home, "mine"), "plan", "train");
   // The data file is not part of the package: the plan says where it belongs.
-  expect(code, out).toBe(2);
+  expect(code, out).toBe(6);
   expect(err).toContain("data/flights-3m.parquet");
 });
 
