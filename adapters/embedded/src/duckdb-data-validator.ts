@@ -11,7 +11,7 @@ import { z } from "zod";
 import { type DuckDb, openDuckDb } from "./duckdb-client.ts";
 import { duckdbVersion } from "./duckdb-version.ts";
 import { attachTable, type Column, listTableFiles, requireColumns, tableSource } from "./steps/tables.ts";
-import { writeParquet } from "./steps/write-parquet.ts";
+import { writeParquet } from "./steps/write-table.ts";
 
 export const duckdbDataValidatorManifest: ToolManifest = {
   tool: "duckdb",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Json } from "./canonical-json.ts";
+import type { ArtifactType } from "./ir/pipeline.ts";
 
 /** The step contract, the same on every tool: names of the environment variables that a step's process sees. */
 export const stepVariables = {
@@ -9,6 +10,8 @@ export const stepVariables = {
   outputs: "ESPALIER_OUTPUTS",
   /** JSON list of the outputs' names; set for built-in steps, whose output names may be the user's (`sql`). */
   outputNames: "ESPALIER_OUTPUT_NAMES",
+  /** JSON object of the outputs' types by name; set for built-in steps, one of which writes by type (`sql`). */
+  outputTypes: "ESPALIER_OUTPUT_TYPES",
   /** JSON object of the parameters that the step declares or its command names. */
   params: "ESPALIER_PARAMS",
   /** File to which the step appends JSON lines, see `stepEventSchema`. */
@@ -57,6 +60,8 @@ export type StepEvent = z.infer<typeof stepEventSchema>;
 export interface DataStepContext {
   inputs: Readonly<Record<string, string>>;
   outputs: Readonly<Record<string, string>>;
+  /** Declared types by name; empty where the caller does not say. */
+  outputTypes: Readonly<Record<string, ArtifactType>>;
   params: Readonly<Record<string, Json>>;
   with: Readonly<Record<string, Json>>;
   emit(event: StepEvent): void;

@@ -64,6 +64,12 @@ describe("sql", () => {
       expect.objectContaining({ type: "metric", key: "rows.train", value: 10_000 }),
     );
   });
+  it("writes an output of type file as CSV", async () => {
+    await writeFile(folder.input("prices"), "id,price\n1,2.5\n2,\n");
+    await writeFile(folder.input("script"), "CREATE TABLE doubled AS SELECT id, 2 * price AS price FROM prices");
+    expect((await run("sql", { outputs: ["doubled"], types: { doubled: "file" } })).exitCode).toBe(0);
+    expect(await readFile(folder.output("doubled"), "utf8")).toBe("id,price\n1,5.0\n2,\n");
+  });
   it("reads CSV, JSON and folders by their content", async () => {
     await writeFile(folder.input("prices"), "id,price\n1,2.5\n2,3.5\n");
     await writeFile(folder.input("names"), '[{"id": 1, "name": "one"}]');

@@ -16,7 +16,7 @@ import { permutationImportance } from "./permutation-importance.ts";
 import { checkSignature, type ScoredTable, scoreTable } from "./score-table.ts";
 import { attachTable, type Column, requireColumns } from "./tables.ts";
 import { fitting, writeValue } from "./value-output.ts";
-import { writeParquet } from "./write-parquet.ts";
+import { writeParquet } from "./write-table.ts";
 
 const sliceValues = 500;
 /** Fewer rows than this give a count but no metrics. */

@@ -2,6 +2,7 @@ import { appendFileSync, readdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type ArtifactType,
   type DataBuiltin,
   type DataStepContext,
   EspalierError,
@@ -66,6 +67,7 @@ async function readContext(
   return {
     inputs,
     outputs: Object.fromEntries(outputNames.map((output) => [output, join(outputsFolder, output)])),
+    outputTypes: readObject(environment, stepVariables.outputTypes) as Record<string, ArtifactType>,
     params: readObject(environment, stepVariables.params),
     with: readWith(builtin, readObject(environment, stepVariables.with)),
     emit: (event: StepEvent) => {

@@ -4,7 +4,7 @@ import { type DataStepContext, EspalierError, isEspalierError, type Json } from 
 import { identifier, literal } from "@espalier/quality";
 import { type DuckDb, openDuckDb } from "../duckdb-client.ts";
 import { attachTable } from "./tables.ts";
-import { writeParquet } from "./write-parquet.ts";
+import { writeCsv, writeParquet } from "./write-table.ts";
 
 /** One thread for everything: parallel aggregation of floating-point numbers, and parallel writing, give other bytes every time. */
 export async function runSql(context: DataStepContext): Promise<void> {
@@ -79,7 +79,8 @@ async function writeOutputs(database: DuckDb, context: DataStepContext, names: r
     }
   }
   for (const [index, name] of names.entries()) {
-    const rows = await writeParquet(database, `SELECT * FROM ${identifier(name)}`, context.outputs[name] ?? "");
+    const write = context.outputTypes[name] === "file" ? writeCsv : writeParquet;
+    const rows = await write(database, `SELECT * FROM ${identifier(name)}`, context.outputs[name] ?? "");
     context.emit({ type: "metric", key: `rows.${name}`, value: rows });
     context.emit({ type: "progress", done: index + 1, total: names.length, unit: "tables" });
   }

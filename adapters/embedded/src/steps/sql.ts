@@ -12,7 +12,8 @@ export const sqlBuiltin: DataBuiltin = {
   inputs: { script: { types: ["file"], required: true } },
   otherInputs: ["parquet", "file", "tree"],
   outputs: {},
-  otherOutputs: ["parquet"],
+  /** A `file` is written as CSV, which scripts in any language can read. */
+  otherOutputs: ["parquet", "file"],
   engine: duckdbEngine,
   cacheable: true,
   run: async (context) => (await import("./sql-run.ts")).runSql(context),

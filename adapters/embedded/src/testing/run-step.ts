@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type JsonObject, stepVariables } from "@espalier/core";
+import { type ArtifactType, type JsonObject, stepVariables } from "@espalier/core";
 import { openDuckDb, type Row } from "../duckdb-client.ts";
 
 export interface StepFolder {
@@ -13,6 +13,7 @@ export interface StepFolder {
     with?: JsonObject;
     params?: JsonObject;
     outputs?: readonly string[];
+    types?: Readonly<Record<string, ArtifactType>>;
   }): Record<string, string>;
   remove(): Promise<void>;
 }
@@ -35,6 +36,7 @@ export async function makeStepFolder(): Promise<StepFolder> {
       [stepVariables.params]: JSON.stringify(options.params ?? {}),
       [stepVariables.with]: JSON.stringify(options.with ?? {}),
       ...(options.outputs === undefined ? {} : { [stepVariables.outputNames]: JSON.stringify(options.outputs) }),
+      ...(options.types === undefined ? {} : { [stepVariables.outputTypes]: JSON.stringify(options.types) }),
     }),
     remove: () => rm(root, { recursive: true, force: true }),
   };

@@ -57,6 +57,9 @@ export function portableVariables(order: WorkOrder): Record<string, string> {
   } else {
     variables[stepVariables.with] = JSON.stringify(order.with);
     variables[stepVariables.outputNames] = JSON.stringify(Object.keys(order.outputs));
+    variables[stepVariables.outputTypes] = JSON.stringify(
+      Object.fromEntries(Object.entries(order.outputs).map(([name, { type }]) => [name, type])),
+    );
   }
   if (order.resources.cpu !== undefined) {
     const threads = String(Math.max(1, Math.floor(order.resources.cpu)));

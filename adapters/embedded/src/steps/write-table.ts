@@ -10,3 +10,9 @@ export async function writeParquet(database: DuckDb, query: string, path: string
   );
   return Number(result[0]?.Count ?? 0);
 }
+
+/** The same as CSV with a header. */
+export async function writeCsv(database: DuckDb, query: string, path: string): Promise<number> {
+  const result = await database.rows(`COPY (${query}) TO ${literal(path)} (FORMAT csv, HEADER)`);
+  return Number(result[0]?.Count ?? 0);
+}
