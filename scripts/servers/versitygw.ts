@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-export const versitygwVersion = "1.7.0";
+const versitygwVersion = "1.7.0";
 
 const cache = resolve(import.meta.dirname, "../../node_modules/.cache/espalier-servers");
 

@@ -48,4 +48,4 @@ export function commandMain(workingDirectory: string, command: string): string {
   return `( cd ${shellQuoted(workingDirectory)} && exec /bin/sh -c ${shellQuoted(command)} ) </dev/null &`;
 }
 
-export const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -97,7 +97,7 @@ function reasonsOf(report: unknown): string[] {
 }
 
 /** `model@version` that a run registered. */
-export function versionOf(of: RunFacts): string | undefined {
+function versionOf(of: RunFacts): string | undefined {
   const version = documentOf(of, "register", "version");
   return version === undefined ? undefined : `${text(version.model)}@${text(version.version)}`;
 }

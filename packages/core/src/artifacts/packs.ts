@@ -25,7 +25,7 @@ export interface PackMember {
   offset: number;
 }
 
-export const packRules = {
+const packRules = {
   /** Files up to this many bytes are packed. */
   smallFileBytes: 64 * 1024,
   /** A tree with fewer small files than this keeps them loose. */

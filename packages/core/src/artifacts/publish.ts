@@ -14,7 +14,7 @@ const concurrency = 8;
 const packConcurrency = 2;
 
 /** A `value` output is read by `when:` and `map.over`. */
-export const largestValueBytes = 64 * 1024;
+const largestValueBytes = 64 * 1024;
 
 /** Reads a file again to store it; what has changed since it was hashed must not get the old digest. */
 function unchanged(files: LocalFiles, path: string, digest: Digest, size: number): ByteStream {
