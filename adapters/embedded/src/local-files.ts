@@ -11,6 +11,9 @@ export function createLocalFiles(): LocalFiles {
     async stat(path) {
       try {
         const found = await stat(path);
+        if (!found.isFile() && !found.isDirectory()) {
+          throw refused(path, "is neither a file nor a folder", "Pipes, sockets and devices can not be stored.");
+        }
         return {
           kind: found.isDirectory() ? "folder" : "file",
           size: found.size,

@@ -1,11 +1,12 @@
-import { open, readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
 import {
   type ArtifactRef,
   type Artifacts,
   type ArtifactType,
   type CollectedOutputs,
   EspalierError,
+  isEspalierError,
   type Json,
   type WorkOrder,
 } from "@espalier/core";
@@ -28,12 +29,31 @@ export async function collectOutputs(
       if (optional === true) continue;
       throw await missingOutput(order, folder, name, at);
     }
+    await checkPlace(path, folder, name, at);
     await checkType(path, name, type, at);
     if (type === "value") values[name] = await readValue(path, name, at);
-    outputs[name] =
-      type === "tree" || type === "model" ? await artifacts.putTree(path, type) : await artifacts.putFile(path, type);
+    outputs[name] = await publish(artifacts, path, type).catch((error: unknown) => {
+      throw inWordsOfTheStep(error, folder, name, at);
+    });
   }
   return { outputs, values };
+}
+
+const publish = (artifacts: Artifacts, path: string, type: ArtifactType): Promise<ArtifactRef> =>
+  type === "tree" || type === "model" ? artifacts.putTree(path, type) : artifacts.putFile(path, type);
+
+/** What is wrong with a file that a step left is the step's failure, at a place that the step's author knows. */
+function inWordsOfTheStep(error: unknown, folder: AttemptFolder, name: string, at: string): unknown {
+  if (!isEspalierError(error) || error.code !== "INVALID_INPUT") return error;
+  return new EspalierError(
+    "STEP_FAILED",
+    `Output ${name}: ${error.message.replaceAll(`${folder.outputs}${sep}`, "")}`,
+    {
+      cause: error,
+      at,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    },
+  );
 }
 
 async function missingOutput(
@@ -50,8 +70,26 @@ async function missingOutput(
   });
 }
 
+/** A link may name another file of the attempt; followed further it would publish what only the control plane may read. */
+async function checkPlace(path: string, folder: AttemptFolder, name: string, at: string): Promise<void> {
+  const [target, root] = await Promise.all([realpath(path), realpath(folder.root)]);
+  if (target.startsWith(root + sep)) return;
+  throw new EspalierError("STEP_FAILED", `Output ${name} is a symlink that leads out of the step's folders`, {
+    at,
+    hint: "Copy what it names (`cp -L`) instead of linking to it.",
+  });
+}
+
 async function checkType(path: string, name: string, type: ArtifactType, at: string): Promise<void> {
-  const isFolder = (await stat(path)).isDirectory();
+  const found = await stat(path);
+  const isFolder = found.isDirectory();
+  // To open a pipe waits for its writer, for ever.
+  if (!isFolder && !found.isFile()) {
+    throw new EspalierError("STEP_FAILED", `Output ${name} is neither a file nor a folder`, {
+      at,
+      hint: "Pipes, sockets and devices can not be stored; write a file.",
+    });
+  }
   if (isFolder !== (type === "tree" || type === "model")) {
     throw new EspalierError("STEP_FAILED", `Output ${name} is a ${isFolder ? "folder" : "file"}, not a ${type}`, {
       at,
@@ -98,6 +136,10 @@ async function readValue(path: string, name: string, at: string): Promise<Json> 
   try {
     return JSON.parse(await readFile(path, "utf8")) as Json;
   } catch (cause) {
-    throw new EspalierError("STEP_FAILED", `Output ${name} is not valid JSON`, { cause, at });
+    throw new EspalierError("STEP_FAILED", `Output ${name} is not valid JSON`, {
+      cause,
+      at,
+      hint: "A `value` is one JSON document; a text needs its quotes. Anything else is declared as `file`.",
+    });
   }
 }
