@@ -11,21 +11,29 @@ import { withSession } from "../session.ts";
 import { formatBytes, printJson, printLine } from "../terminal/output.ts";
 
 type Check = DoctorReport["checks"][number];
+interface DoctorOptions extends CommonOptions {
+  deep?: boolean;
+  repair?: boolean;
+  stack?: string;
+}
+
 const execute = promisify(execFile);
 
 export function command(): Command {
   return projectCommand("doctor", "Check the machine, the project's record and store, and its tools.")
     .option("--deep", "read and hash every stored blob")
+    .option("--repair", "move damaged blobs aside, so that steps can write them again")
     .option("--stack <name>", "the stack to check")
     .action(doctor);
 }
 
-async function doctor(options: CommonOptions & { deep?: boolean; stack?: string }): Promise<void> {
+async function doctor(options: DoctorOptions): Promise<void> {
   const checks: Check[] = [nodeCheck(), await pythonCheck()];
   try {
     const directory = await findProject(options.project ?? process.cwd());
     checks.push(await diskCheck(directory));
     await withSession(options, async ({ client }) => {
+      if (options.repair) checks.push(...(await client.call("doctor.repair", { body: {} })).checks);
       const report = await client.call("doctor.check", {
         query: { deep: options.deep ?? false, ...(options.stack === undefined ? {} : { stack: options.stack }) },
       });

@@ -1,8 +1,8 @@
 import type { Lineage } from "@espalier/contract";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
-import { checkHealth } from "../operations/doctor.ts";
-import { previewGc, sweep } from "../operations/garbage.ts";
+import { checkHealth, repairStore } from "../operations/doctor.ts";
+import { previewGc, refuseWhileRunning, sweep } from "../operations/garbage.ts";
 
 type Names = NamesUnder<"gc"> | NamesUnder<"doctor"> | NamesUnder<"lineage">;
 
@@ -12,6 +12,10 @@ export function operationHandlers(plane: ControlPlane): HandlersOf<Names> {
     "gc.preview": () => previewGc(plane),
     "gc.sweep": () => sweep(plane),
     "doctor.check": ({ query }) => checkHealth(plane, query),
+    "doctor.repair": async () => {
+      await refuseWhileRunning(plane, "Repair");
+      return repairStore(plane);
+    },
     "lineage.get": async ({ query }) => {
       const id = await nodeOf(plane, query.id);
       const bounds = { depth: query.depth, limit: query.limit };

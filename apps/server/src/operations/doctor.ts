@@ -1,6 +1,14 @@
 import { statfs } from "node:fs/promises";
 import type { DoctorReport } from "@espalier/contract";
-import { type ArtifactRef, type NamedRoot, toEspalierError, verifyStore } from "@espalier/core";
+import {
+  type ArtifactRef,
+  type NamedRoot,
+  type StoreDamage,
+  type StoreReport,
+  setAsideDamaged,
+  toEspalierError,
+  verifyStore,
+} from "@espalier/core";
 import { checkStack, loadPipelines } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 
@@ -105,15 +113,19 @@ async function shallowChecks(plane: ControlPlane): Promise<Check[]> {
     name: "artifacts",
     status: "fail",
     message: `${digest} is not whole`,
-    hint: "Run the step that made it again with `--force`.",
+    hint: againHint,
   }));
 }
 
-async function deepChecks(plane: ControlPlane): Promise<Check[]> {
+async function verify(plane: ControlPlane): Promise<StoreReport> {
   async function* named(): AsyncGenerator<NamedRoot> {
     for await (const ref of distinct(plane)) yield { name: `${ref.type} ${ref.digest}`, ref };
   }
-  const report = await verifyStore(plane.stack.artifactStore, named());
+  return verifyStore(plane.stack.artifactStore, named());
+}
+
+async function deepChecks(plane: ControlPlane): Promise<Check[]> {
+  const report = await verify(plane);
   if (report.damages.length === 0) {
     return [
       {
@@ -128,8 +140,32 @@ async function deepChecks(plane: ControlPlane): Promise<Check[]> {
     status: "fail",
     message: damage.message,
     at: damage.key,
-    hint: `Needed by ${damage.usedBy.slice(0, 3).join(", ") || "nothing"}. Delete it from the store and run the step that made it again with \`--force\`.`,
+    hint:
+      damage.kind === "missing"
+        ? `Needed by ${users(damage)}. ${againHint}`
+        : `Needed by ${users(damage)}. \`espalier doctor --repair\` moves it aside; then run what made it again.`,
   }));
+}
+
+const againHint = "`espalier run` makes it again: a step whose outputs are not whole is not taken from the cache.";
+
+const users = ({ usedBy }: StoreDamage): string => usedBy.slice(0, 3).join(", ") || "nothing";
+
+/** Damaged objects are moved aside, never deleted: a cache hit then misses, and the step writes them whole. */
+export async function repairStore(plane: ControlPlane): Promise<DoctorReport> {
+  const report = await verify(plane);
+  await setAsideDamaged(plane.stack.artifactStore, report);
+  const checks = report.damages.map(
+    (damage): Check => ({
+      name: "artifacts",
+      status: "warn",
+      message: damage.kind === "missing" ? damage.message : `moved aside to damaged/${damage.key}`,
+      at: damage.key,
+      hint: damage.usedBy.length === 0 ? "Nothing needs it." : `Needed by ${users(damage)}. ${againHint}`,
+    }),
+  );
+  const whole: Check = { name: "artifacts", status: "ok", message: `${report.objects} objects hash to their names` };
+  return { healthy: true, checks: checks.length === 0 ? [whole] : checks };
 }
 
 async function* distinct({ record }: ControlPlane): AsyncGenerator<ArtifactRef, void, void> {

@@ -10,18 +10,18 @@ export async function previewGc(plane: ControlPlane): Promise<GcReport> {
 }
 
 export async function sweep(plane: ControlPlane): Promise<GcReport> {
-  await refuseWhileRunning(plane);
+  await refuseWhileRunning(plane, "Sweep");
   const { plan, options } = await makePlan(plane);
   return reportOf(plan, await sweepGc(plane.stack.artifactStore, plan, options));
 }
 
 /** What a step has published is not on record before the step's end: a sweep in between would take it. */
-async function refuseWhileRunning({ record }: ControlPlane): Promise<void> {
+export async function refuseWhileRunning({ record }: ControlPlane, what: "Sweep" | "Repair"): Promise<void> {
   for (const state of ["queued", "running"] as const) {
     const [run] = (await record.runs.list({ state }, { limit: 1 })).items;
     if (run === undefined) continue;
     throw new EspalierError("CONFLICT", `Run ${run.id} is ${state}; its outputs are not all on record yet`, {
-      hint: "Sweep when no run is active; `espalier cancel` ends one.",
+      hint: `${what} when no run is active; \`espalier cancel\` ends one.`,
     });
   }
 }

@@ -67,6 +67,15 @@ export const operationRoutes = defineRoutes({
     query: z.object({ deep: flagSchema.default(false), stack: z.string().optional() }),
     response: doctorReportSchema,
   },
+  "doctor.repair": {
+    method: "POST",
+    path: `${apiPrefix}/doctor/repair`,
+    role: "admin",
+    kind: "json",
+    summary: "Reads every blob; moves damaged ones aside, so that the steps that made them can write them again",
+    body: z.strictObject({}).optional(),
+    response: doctorReportSchema,
+  },
   "report.get": {
     method: "GET",
     path: `${apiPrefix}/report`,
