@@ -79,12 +79,11 @@ test("a folder without a project says what to do", () => {
   expect(err).toContain("espalier init");
 });
 
-test("-p reads JSON scalars and leaves the rest as text", () => {
-  expect(collectParameter("a=1")).toEqual({ a: 1 });
-  expect(collectParameter("b=true", { a: 1 })).toEqual({ a: 1, b: true });
-  expect(collectParameter("c=2001-03-01")).toEqual({ c: "2001-03-01" });
-  expect(collectParameter("d=007")).toEqual({ d: "007" });
+test("-p takes the text behind the first equals sign; the pipeline knows its type", () => {
+  expect(collectParameter("a=1.10")).toEqual({ a: "1.10" });
+  expect(collectParameter("b=true", { a: "1" })).toEqual({ a: "1", b: "true" });
   expect(collectParameter("e=a=b")).toEqual({ e: "a=b" });
+  expect(() => collectParameter("a")).toThrow("key=value");
 });
 
 test("init --here wraps scripts in their usual order and changes none of them", () => {

@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/core";
 import { Command } from "commander";
 
 export interface CommonOptions {
@@ -31,20 +32,16 @@ export function subcommand(parent: Command, usage: string, description: string):
     .option("--project <folder>", "the project's folder");
 }
 
-/** Gathers a repeatable `-p key=value`; values that read as JSON scalars are taken as such. */
-export function collectParameter(
-  text: string,
-  earlier: Record<string, string | number | boolean> = {},
-): Record<string, string | number | boolean> {
+/** Gathers a repeatable `-p key=value`. Values stay text: only the pipeline knows whether 1.10 is a number or a version. */
+export function collectParameter(text: string, earlier: Record<string, string> = {}): Record<string, string> {
   const equals = text.indexOf("=");
-  if (equals < 1) throw new TypeError(`-p takes key=value, not "${text}"`);
-  const value = text.slice(equals + 1);
-  return { ...earlier, [text.slice(0, equals)]: scalar(value) };
-}
-
-function scalar(text: string): string | number | boolean {
-  if (text === "true" || text === "false") return text === "true";
-  return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : text;
+  if (equals < 1) {
+    throw new EspalierError("INVALID_INPUT", `"${text}" is not key=value`, {
+      at: "-p",
+      hint: "For example: -p learning_rate=0.2.",
+    });
+  }
+  return { ...earlier, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
 export function collectList(text: string, earlier: string[] = []): string[] {

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type CommonOptions, collectList, collectParameter } from "./project-command.ts";
 
 export interface RunRequestOptions extends CommonOptions {
-  param?: Record<string, string | number | boolean>;
+  param?: Record<string, string>;
   stack?: string;
   only?: string[];
   from?: string[];

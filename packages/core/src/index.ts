@@ -113,6 +113,7 @@ export { cronFault } from "./ir/checks/schedule.ts";
 export { checkPipeline } from "./ir/checks.ts";
 export { authoringNames, compilePipeline } from "./ir/compile.ts";
 export { type CommandExpression, commandExpressions, parseCommand } from "./ir/expressions.ts";
+export { dependenciesOf } from "./ir/graph.ts";
 export { isTypescriptStep, normalizePipeline, pipelineDigest, typescriptTarget } from "./ir/normalize.ts";
 export {
   type ArtifactType,
@@ -153,6 +154,7 @@ export {
 export { recordBuiltins } from "./ir/record-builtins.ts";
 export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
+export { runScope } from "./ir/run-scope.ts";
 export { durationPattern, parseDurationSeconds, parseSizeBytes, sizePattern } from "./ir/units.ts";
 export {
   type ComponentName,

@@ -1,4 +1,5 @@
-import { EspalierError } from "@espalier/core";
+import type { Plan } from "@espalier/contract";
+import { type ErrorCode, EspalierError } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
 import { projectCommand } from "../project-command.ts";
@@ -17,16 +18,28 @@ async function plan(pipeline: string | undefined, options: RunRequestOptions): P
     if (options.json) printJson(planned);
     else {
       printLine(`${colors.bold(planned.pipeline)}  stack ${planned.stack}  ${colors.dim(planned.digest)}`);
-      printTable(
-        ["step", "what", "tool", "action", "because"],
-        planned.steps.map((step) => [step.step, step.what, step.tool, step.action, step.reason]),
-      );
+      if (planned.steps.length > 0)
+        printTable(
+          ["step", "what", "tool", "action", "because"],
+          planned.steps.map((step) => [step.step, step.what, step.tool, step.action, step.reason]),
+        );
     }
     if (planned.problems.length > 0) {
-      const first = planned.problems[0];
-      throw new EspalierError((first?.code ?? "INVALID_PIPELINE") as "INVALID_PIPELINE", "This run can not start", {
-        details: { faults: planned.problems },
-      });
+      throw refusal(planned.problems);
     }
+  });
+}
+
+/** One fault is the error itself; several are listed below one. */
+function refusal(problems: Plan["problems"]): EspalierError {
+  const [first] = problems;
+  const code = (first?.code ?? "INVALID_PIPELINE") as ErrorCode;
+  const details = { faults: problems };
+  if (first === undefined || problems.length > 1)
+    return new EspalierError(code, `This run can not start: ${problems.length} faults`, { details });
+  return new EspalierError(code, first.message, {
+    details,
+    ...(first.at === undefined ? {} : { at: first.at }),
+    ...(first.hint === undefined ? {} : { hint: first.hint }),
   });
 }

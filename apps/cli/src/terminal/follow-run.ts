@@ -72,10 +72,13 @@ export function throwIfFailed(detail: RunDetail): void {
       : `\`espalier logs ${run.id} ${step}\` shows the whole log, \`espalier resume ${run.id}\` goes on after a repair`;
   throw new EspalierError(codeOf(error?.code), error?.message ?? "The run failed", {
     ...(error?.at === undefined ? (step === undefined ? {} : { at: `step ${step}` }) : { at: error.at }),
-    hint: error?.hint === undefined ? `${commands}.` : `${error.hint} ${commands}.`,
+    hint: [usefulHint(error?.hint), `${commands}.`].join(" ").trim(),
     details: { runId: run.id, ...(step === undefined ? {} : { step }), ...error?.details },
   });
 }
+
+/** The engine's own hint may be the same two commands. */
+const usefulHint = (hint = ""): string => (hint.includes("`espalier logs") ? "" : hint);
 
 function codeOf(code: string | undefined): ConstructorParameters<typeof EspalierError>[0] {
   return (code ?? "STEP_FAILED") as ConstructorParameters<typeof EspalierError>[0];

@@ -66,7 +66,8 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => {
     const told = errorForClient(error, request.id);
-    if (told.httpStatus >= 500) request.log.error({ err: error, code: told.code }, "a request failed");
+    if (told.code === "INTERNAL") request.log.error({ err: error, code: told.code }, "a request failed");
+    else if (told.httpStatus >= 500) request.log.warn({ err: error, code: told.code }, "a request could not be met");
     else request.log.debug({ code: told.code, message: told.message, route: request.routeOptions.url }, "refused");
     if (told.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Bearer realm="espalier"');
     if (told.retryable) reply.header("retry-after", "1");

@@ -1,5 +1,14 @@
 import type { CreateRun } from "@espalier/contract";
-import { EspalierError, type NewRun, type PipelineIr, type RunOptions, type RunRow, ulid } from "@espalier/core";
+import {
+  dependenciesOf,
+  EspalierError,
+  type NewRun,
+  type PipelineIr,
+  type RunOptions,
+  type RunRow,
+  runScope,
+  ulid,
+} from "@espalier/core";
 import { prepareRun } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { convertParameters } from "./parameters.ts";
@@ -67,6 +76,7 @@ export async function resumeRun(
     });
   }
   const { only, force } = run.options;
+  runScope(run.pipeline, definedOptions({ only, from }), dependenciesOf(run.pipeline));
   const resumed = await plane.record.engine.createRun({
     id: ulid(),
     pipeline: run.pipeline,

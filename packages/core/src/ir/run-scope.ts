@@ -1,3 +1,4 @@
+import { didYouMean } from "../closest.ts";
 import { EspalierError } from "../errors.ts";
 import type { PipelineIr } from "../ir/pipeline.ts";
 
@@ -26,7 +27,7 @@ export function runScope(
   for (const name of [...(options.only ?? []), ...(options.from ?? [])]) {
     if (pipeline.steps[name] === undefined) {
       throw new EspalierError("INVALID_INPUT", `The pipeline ${pipeline.name} has no step named ${name}`, {
-        hint: `Its steps: ${names.join(", ")}.`,
+        hint: didYouMean(name, names, "steps"),
       });
     }
   }

@@ -3,6 +3,8 @@ import {
   type ArtifactRef,
   type Artifacts,
   type BuiltinDeclaration,
+  dependenciesOf,
+  didYouMean,
   EspalierError,
   type LocalFiles,
   type NewRun,
@@ -12,6 +14,7 @@ import {
   pipelineDigest,
   type Reference,
   type RunOptions,
+  runScope,
   type StepIr,
   ulid,
 } from "@espalier/core";
@@ -51,6 +54,9 @@ export interface RunSources {
  */
 export async function prepareRun(request: RunRequest, sources: RunSources): Promise<NewRun> {
   const pipeline = normalizePipeline(request.pipeline);
+  // Before anything is stored: a run that can not be driven must not be on record.
+  runScope(pipeline, request.options ?? {}, dependenciesOf(pipeline));
+  const params = mergeParams(pipeline, request.params);
   const memo = await openDigestMemo(request.stateFolder, sources.artifacts, sources.files);
   const resolved: Record<string, ArtifactRef | null> = {};
   const snapshots: Record<string, ArtifactRef> = {};
@@ -63,7 +69,7 @@ export async function prepareRun(request: RunRequest, sources: RunSources): Prom
     id: request.id ?? ulid(),
     pipeline,
     pipelineDigest: pipelineDigest(pipeline),
-    params: mergeParams(pipeline, request.params),
+    params,
     stack: request.stack,
     trigger: request.trigger,
     ...(request.logicalDate === undefined ? {} : { logicalDate: request.logicalDate }),
@@ -80,7 +86,7 @@ function mergeParams(pipeline: PipelineIr, given: NewRun["params"]): NewRun["par
     if (usual === undefined) {
       throw new EspalierError("INVALID_INPUT", `The pipeline ${pipeline.name} has no parameter ${name}`, {
         at: `params.${name}`,
-        hint: `Its parameters: ${Object.keys(defaults).join(", ") || "none"}.`,
+        hint: didYouMean(name, Object.keys(defaults), "parameters"),
       });
     }
     if (typeof value !== typeof usual) {
@@ -89,6 +95,7 @@ function mergeParams(pipeline: PipelineIr, given: NewRun["params"]): NewRun["par
         `The parameter ${name} is a ${typeof usual}, not ${JSON.stringify(value)}`,
         {
           at: `params.${name}`,
+          hint: `A parameter has the type of its default, here ${JSON.stringify(usual)}.`,
         },
       );
     }
