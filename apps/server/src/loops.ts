@@ -14,6 +14,7 @@ export async function startLoops(plane: ControlPlane): Promise<() => Promise<voi
     watchEndpoints(plane),
     repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
     repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
+    repeat(plane, "removing the folders of old attempts", 3_600_000, () => plane.staging.cleanUp()),
   ];
   let stopScheduler: (() => Promise<void>) | undefined;
   try {

@@ -10,8 +10,8 @@ export const tools = [{
     tool: "own", provider: "custom", component: "compute", milestone: 5, summary: "of our own", capabilities: [], skills: [],
     cost: { money: "none", operations: "none" }, verified: { label: "real", against: "this test", live: "not applicable" },
   },
-  config: z.strictObject({ queue: z.string() }),
-  create: (config) => ({ sharesFiles: true, queue: config.queue }),
+  config: z.strictObject({ queue: z.string(), elsewhere: z.boolean().optional() }),
+  create: (config) => ({ sharesFiles: config.elsewhere !== true, queue: config.queue }),
 }];
 `;
 
@@ -25,6 +25,8 @@ stacks:
     artifacts: { uses: s4 }
     validator: { with: { threads: many, memry: 1GB } }
     compute: { train: { uses: process } }
+  far:
+    compute: { default: { uses: "npm:@acme/espalier-own", with: { queue: slow, elsewhere: true }, limit: 3 } }
 `.replace('"./tools.mjs"', '"npm:@acme/espalier-own", with: { queue: fast }'),
   "package.json": "{}",
 };
@@ -62,6 +64,23 @@ test("a stack that says nothing is embedded; a tool may come from a package", as
       code: "INVALID_CONFIG",
       hint: "Did you mean `laptop`?",
     });
+  } finally {
+    await close();
+  }
+});
+
+test("only `run:` steps go to a tool elsewhere; built-in and TypeScript steps stay on this machine", async () => {
+  const { project, close } = await demo();
+  try {
+    const stack = await openStack(project, "far");
+    expect(await stack.runnerFor({})).toMatchObject({ tool: "custom/own", limit: 3, runner: { queue: "slow" } });
+    const validate = await stack.runnerFor({ uses: "validate" });
+    expect(validate).toMatchObject({ tool: "embedded/process", runner: { sharesFiles: true } });
+    expect(await stack.runnerFor({ uses: "./steps/a.ts#train", compute: "train" })).toBe(validate);
+    // Where files are shared, so is our code.
+    const near = await stack.runnerFor({ uses: "validate", compute: "train" }, { stack: "own" });
+    expect(near).toMatchObject({ tool: "custom/own" });
+    await stack.close();
   } finally {
     await close();
   }

@@ -37,8 +37,11 @@ export interface OpenStack {
   readonly secrets: Ports["secrets"];
   /** What is wrong with it; empty in a stack that can do all it says. */
   readonly faults: readonly Fault[];
-  /** Where a step runs, by its `compute:`, in the run's stack (this one unless the run names another). INVALID_CONFIG, UNSUPPORTED. */
-  runnerFor(step: Pick<StepIr, "compute">, run?: Pick<RunRow, "stack">): Promise<ComputeTarget>;
+  /**
+   * Where a step runs, by its `compute:`, in the run's stack (this one unless the run names another). Only a `run:` step goes to a tool
+   * elsewhere: what `uses:` names is our own code, which no image there holds, and runs on this machine. INVALID_CONFIG, UNSUPPORTED.
+   */
+  runnerFor(step: Pick<StepIr, "compute" | "uses">, run?: Pick<RunRow, "stack">): Promise<ComputeTarget>;
   close(): Promise<void>;
 }
 
@@ -79,6 +82,13 @@ export async function openStack(project: Project, name: string, context: StackCo
     return made.get(component) as Ports[Component];
   };
   const targets = new Map<string, Promise<ComputeTarget>>();
+  const once = (key: string, makeAnew: () => Promise<ComputeTarget>): Promise<ComputeTarget> => {
+    const target = targets.get(key) ?? makeAnew();
+    targets.set(key, target);
+    // A target that failed may be mended (a package installed), so it is made anew next time.
+    target.catch(() => targets.delete(key));
+    return target;
+  };
   return {
     name,
     get artifactStore() {
@@ -105,14 +115,13 @@ export async function openStack(project: Project, name: string, context: StackCo
     faults: [...opened].flatMap(([component, found]) =>
       "error" in found ? faultsOf(found.error, ["stacks", name, component]) : [],
     ),
-    runnerFor(step, run) {
+    async runnerFor(step, run) {
       const stackName = run?.stack ?? name;
-      const key = `${stackName}/${step.compute ?? ""}`;
-      const target = targets.get(key) ?? makeTarget(project, host, stackName, step.compute);
-      targets.set(key, target);
-      // A target that failed may be mended (a package installed), so it is made anew next time.
-      target.catch(() => targets.delete(key));
-      return target;
+      const target = await once(`${stackName}/${step.compute ?? ""}`, () =>
+        makeTarget(project, host, stackName, step.compute),
+      );
+      if (step.uses === undefined || target.runner.sharesFiles) return target;
+      return once("", () => localTarget(project, host));
     },
     async close() {
       for (const close of closers.splice(0).reverse()) await close();
@@ -167,6 +176,16 @@ async function makeTarget(
     name: `${stackName}/${compute ?? "default"}`,
     limit: choice.limit ?? (port.sharesFiles ? availableParallelism() : 100),
     ...(choice.image === undefined ? {} : { image: choice.image }),
+  };
+}
+
+async function localTarget(project: Project, host: ToolHost): Promise<ComputeTarget> {
+  const { port, tool } = await make(project, host, "compute", {}, ["stacks", "compute"]);
+  return {
+    runner: port,
+    tool: `${tool.manifest.provider}/${tool.manifest.tool}`,
+    name: "this machine",
+    limit: availableParallelism(),
   };
 }
 
