@@ -1,6 +1,5 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import {
   type BuiltinDeclaration,
   checkPipeline,
@@ -11,6 +10,7 @@ import {
 } from "@espalier/core";
 import { checkStack } from "./open-stack.ts";
 import type { Project } from "./project.ts";
+import { importProjectModule } from "./project-modules.ts";
 import { placed } from "./yaml-document.ts";
 import type { ParsedPipeline } from "./yaml-pipeline.ts";
 
@@ -66,9 +66,7 @@ async function exportsOf(projectDirectory: string, pipeline: PipelineIr): Promis
     [...modules].map(async (module): Promise<[string, string[]] | undefined> => {
       if (pathKind(projectDirectory, module) !== "file") return undefined;
       try {
-        const path = join(projectDirectory, module);
-        const revision = statSync(path).mtimeMs;
-        const exported: Record<string, unknown> = await import(`${pathToFileURL(path).href}?revision=${revision}`);
+        const exported = await importProjectModule(projectDirectory, join(projectDirectory, module));
         const isStep = (value: unknown): boolean => typeof value === "function" || isTypescriptStepValue(value);
         return [module, Object.keys(exported).filter((name) => isStep(exported[name]))];
       } catch {

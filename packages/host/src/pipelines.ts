@@ -26,10 +26,10 @@ export async function loadPipelines(projectDirectory: string): Promise<ParsedPip
 /** `file` is relative to the project: `pipelines/train.yaml`. NOT_FOUND. */
 export async function loadPipelineFile(projectDirectory: string, file: string): Promise<ParsedPipeline> {
   const path = join(projectDirectory, file);
-  const found = await stat(path).catch((cause: unknown) => {
+  await stat(path).catch((cause: unknown) => {
     throw new EspalierError("NOT_FOUND", `There is no pipeline file ${file}`, { at: file, cause });
   });
-  if (file.endsWith(".ts")) return loadTypescriptPipeline(projectDirectory, path, file, String(found.mtimeMs));
+  if (file.endsWith(".ts")) return loadTypescriptPipeline(projectDirectory, path, file);
   return parseYamlPipeline(await readFile(path, "utf8"), file);
 }
 

@@ -1,5 +1,6 @@
+import { realpath } from "node:fs/promises";
 import { relative, sep } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import {
   compilePipeline,
   EspalierError,
@@ -12,19 +13,19 @@ import {
   type TypescriptStep,
   toEspalierError,
 } from "@espalier/core";
+import { importProjectModule } from "./project-modules.ts";
 import type { ParsedPipeline } from "./yaml-pipeline.ts";
 
-/** Loads a `pipelines/*.ts` file by import; `revision` makes a changed file load anew in a process that lives on. */
+/** Loads a `pipelines/*.ts` file by import. */
 export async function loadTypescriptPipeline(
   projectDirectory: string,
   path: string,
   file: string,
-  revision: string,
 ): Promise<ParsedPipeline> {
   const locate = (pointer: string): string => (pointer === "" ? file : `${file} (${pointerPath(pointer).join(".")})`);
   try {
-    const definition = await importDefinition(path, file, revision);
-    const names = await nameSteps(projectDirectory, stepsOf(definition));
+    const definition = await importDefinition(projectDirectory, path, file);
+    const names = await nameSteps(await realpath(projectDirectory), stepsOf(definition));
     const authoring = definition.authoring((step) => names.get(step) ?? step.module);
     const { faults, value } = salvage(pipelineAuthoringSchema, authoring, "INVALID_PIPELINE", {
       "/name": "unnamed",
@@ -41,10 +42,8 @@ export async function loadTypescriptPipeline(
   }
 }
 
-async function importDefinition(path: string, file: string, revision: string) {
-  const module: Record<string, unknown> = await import(
-    `${pathToFileURL(path).href}?revision=${encodeURIComponent(revision)}`
-  );
+async function importDefinition(projectDirectory: string, path: string, file: string) {
+  const module = await importProjectModule(projectDirectory, path);
   const definitions = Object.values(module).filter(isPipelineDefinition);
   const [definition] = definitions;
   if (definition !== undefined && definitions.length === 1) return definition;
