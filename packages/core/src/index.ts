@@ -104,6 +104,8 @@ export {
   cacheKeyVersion,
   describeKeyPartChange,
   diffKeyParts,
+  environmentDigest,
+  environmentSnapshot,
   type KeyPartChange,
   visibleParams,
 } from "./ir/cache-key.ts";

@@ -1,4 +1,5 @@
 import { EspalierError } from "../errors.ts";
+import { environmentSnapshot } from "../ir/cache-key.ts";
 import { typescriptTarget } from "../ir/normalize.ts";
 import type { ResourcesIr } from "../ir/pipeline.ts";
 import { renderShellCommand } from "../ir/render-command.ts";
@@ -49,7 +50,7 @@ function program(unit: Unit): WorkOrder["program"] {
 function environmentOf(context: RunContext, unit: Unit): Pick<WorkOrder, "environment"> {
   const environment = unit.step.environment;
   if (environment === undefined || !("python" in environment)) return {};
-  const lock = context.run.snapshots[environment.python];
+  const lock = context.run.snapshots[environmentSnapshot(environment) ?? ""];
   if (!lock) throw unsnapshotted(unit.row.step, "environment.python", environment.python);
   return {
     environment: {

@@ -92,9 +92,17 @@ export function environmentDigest(
 ): Digest | undefined {
   const { environment } = step;
   if (environment === undefined) return undefined;
-  if ("python" in environment) return snapshots[environment.python]?.digest;
+  const snapshot = environmentSnapshot(environment);
+  if (snapshot !== undefined) return snapshots[snapshot]?.digest;
   if ("image" in environment) return /@(sha256:[0-9a-f]{64})$/.exec(environment.image)?.[1] as Digest | undefined;
   return undefined;
+}
+
+/** Under which name a run keeps the lock of an environment: one file gives each version of Python a lock of its own. */
+export function environmentSnapshot(environment: NonNullable<StepIr["environment"]>): string | undefined {
+  if (!("python" in environment)) return undefined;
+  const { python, pythonVersion } = environment;
+  return pythonVersion === undefined ? python : `${python} for Python ${pythonVersion}`;
 }
 
 function isPortable(step: StepIr): boolean {

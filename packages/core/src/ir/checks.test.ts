@@ -179,6 +179,17 @@ const one: [string, Record<string, StepIr>, string][] = [
     { x: { run: "true", environment: { python: "./missing.txt" } } },
     "missing-file /steps/x/environment/python",
   ],
+  [
+    "a Conda environment",
+    { x: { run: "true", environment: { python: "./environment.yml" } } },
+    "environment /steps/x/environment/python",
+  ],
+  [
+    "a Dockerfile",
+    { x: { run: "true", environment: { dockerfile: "./Dockerfile" } } },
+    "environment /steps/x/environment/dockerfile",
+  ],
+  ["an image", { x: { run: "true", environment: { image: "python:3.12" } } }, "environment /steps/x/environment/image"],
   ["a source outside", { x: { run: "true", source: "../src" } }, "project-path /steps/x/source"],
   ["an export that is not there", { x: { uses: "./a/b.ts#tarin" } }, "unknown-export /steps/x/uses"],
   [

@@ -9,7 +9,7 @@ import {
 } from "./checks/builtins.ts";
 import { type Check, CheckContext, type CheckOptions } from "./checks/context.ts";
 import { commands, conditions, declaredParams, maps } from "./checks/expressions.ts";
-import { inputTypes, knownOutputs, missingFiles, referenceForms } from "./checks/references.ts";
+import { environments, inputTypes, knownOutputs, missingFiles, referenceForms } from "./checks/references.ts";
 import { schedules } from "./checks/schedule.ts";
 import { computes, cycles, fittingKeys, hasSteps, needs, runOrUses, secrets, stepNames } from "./checks/structure.ts";
 import type { PipelineIr } from "./pipeline.ts";
@@ -26,6 +26,7 @@ const checks: readonly Check[] = [
   referenceForms,
   knownOutputs,
   missingFiles,
+  environments,
   inputTypes,
   needs,
   cycles,

@@ -12,6 +12,8 @@ export interface LockRequest {
   /** `linux-x64` */
   platform: string;
   python: Python;
+  /** The version that the step asks for; its lock lies beside that of the machine's own Python. */
+  pythonVersion?: string;
   /** Makes uv ready; called only when something has to be resolved. */
   uv(): Promise<string>;
 }
@@ -34,11 +36,12 @@ export async function lockFile(request: LockRequest): Promise<LockFile> {
   const name = basename(source);
   if (/\.(yml|yaml)$/.test(name)) {
     throw new EspalierError("UNSUPPORTED", `Conda environments are not supported yet: ${request.requirements}`, {
-      hint: "List the packages in a requirements.txt, or name an image.",
+      at: request.requirements,
+      hint: "List the packages in a requirements.txt.",
     });
   }
   const text = await readSource(source, request.requirements);
-  const path = join(dirname(source), lockName(name, request.platform));
+  const path = join(dirname(source), lockName(name, request));
   const head = `# espalier lock 1, source ${digestOfBytes(text)}, python ${minor(request.python)}, ${request.platform}`;
   const known = await readIfThere(path);
   const content = (pins: string): string => `# python ${minor(request.python)}, ${request.platform}\n${pins}`;
@@ -56,10 +59,10 @@ export async function lockFile(request: LockRequest): Promise<LockFile> {
 
 const minor = (python: Python): string => python.version.split(".").slice(0, 2).join(".");
 
-/** `requirements.txt` -> `requirements.lock.linux-x64.txt` */
-function lockName(name: string, platform: string): string {
+/** `requirements.txt` -> `requirements.lock.linux-x64.txt`, and for a wanted Python `requirements.lock.python3.12.linux-x64.txt` */
+function lockName(name: string, { platform, pythonVersion }: LockRequest): string {
   const stem = name.replace(/\.(txt|in|toml|lock)$/, "");
-  return `${stem}.lock.${platform}.txt`;
+  return `${stem}.lock.${pythonVersion === undefined ? "" : `python${pythonVersion}.`}${platform}.txt`;
 }
 
 async function readSource(path: string, shown: string): Promise<string> {

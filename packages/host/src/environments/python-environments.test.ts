@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { findPython } from "./python.ts";
 import { cacheFolder, createPythonEnvironments, platformName } from "./python-environments.ts";
 import { runProgram } from "./run-program.ts";
 
@@ -70,6 +71,22 @@ describe("python environments", () => {
     expect((await environments.lock(folder, "requirements.txt")).text).toContain("pear==1.1");
     wanted("pear>=2\n");
     expect((await environments.lock(folder, "requirements.txt")).text).toContain("pear==2.0");
+  });
+
+  test("a wanted Python has a lock of its own beside the usual one, and both stay", async () => {
+    const environments = createPythonEnvironments(cacheFolder());
+    wanted("pear<2\n");
+    const python = await findPython(undefined);
+    const version = python.version.split(".").slice(0, 2).join(".");
+    await environments.lock(folder, "requirements.txt");
+    const own = await environments.lock(folder, "requirements.txt", version);
+    expect(own).toMatchObject({
+      fresh: true,
+      path: join(folder, `requirements.lock.python${version}.${platformName()}.txt`),
+    });
+    for (const again of [undefined, version]) {
+      expect((await environments.lock(folder, "requirements.txt", again)).fresh).toBe(false);
+    }
   });
 
   test("an environment is made once, also by several at once, and is used from its final place", async () => {

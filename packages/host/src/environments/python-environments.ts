@@ -56,7 +56,14 @@ export function createPythonEnvironments(cache: string = cacheFolder()): PythonE
       const running = locking.get(key);
       if (running) return running;
       const started = pythonOf(pythonVersion).then((python) =>
-        lockFile({ projectFolder, requirements, platform: platformName(), python, uv: () => uvOf(python) }),
+        lockFile({
+          projectFolder,
+          requirements,
+          platform: platformName(),
+          python,
+          ...(pythonVersion === undefined ? {} : { pythonVersion }),
+          uv: () => uvOf(python),
+        }),
       );
       locking.set(key, started);
       try {

@@ -6,6 +6,7 @@ import {
   dependenciesOf,
   didYouMean,
   EspalierError,
+  environmentSnapshot,
   type LocalFiles,
   type NewRun,
   normalizePipeline,
@@ -165,10 +166,11 @@ async function takeSnapshots(
         ? await artifacts.putTree(absolute, "tree", { exclude: await sourceExcludes(absolute) })
         : await artifacts.putFile(absolute, "file");
   }
-  if (environment && "python" in environment && snapshots[environment.python] === undefined) {
+  const snapshot = environment && environmentSnapshot(environment);
+  if (environment && "python" in environment && snapshot !== undefined && snapshots[snapshot] === undefined) {
     const lock = await environments.lock(request.projectFolder, environment.python, environment.pythonVersion);
     if (lock.fresh) onFreshLock?.(lock.path);
-    snapshots[environment.python] = await artifacts.putBytes(Buffer.from(lock.text, "utf8"), "file");
+    snapshots[snapshot] = await artifacts.putBytes(Buffer.from(lock.text, "utf8"), "file");
   }
 }
 

@@ -10,11 +10,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Artifacts } from "@espalier/core";
+import { type Artifacts, createArtifacts, digestOfBytes, environmentDigest } from "@espalier/core";
+import { createFilesystemArtifactStore, createLocalFiles } from "@espalier/embedded";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readEventFile } from "./events.ts";
 import { parseRule } from "./ignore.ts";
 import { maskFile, readMasked, secretBytes } from "./mask.ts";
+import { prepareRun } from "./prepare-run.ts";
 import { createRemoteAttempts } from "./remote-attempts.ts";
 import { createStaging } from "./staging.ts";
 import { inheritedVariables } from "./variables.ts";
@@ -24,6 +26,40 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "espalier-staging-"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test("one requirements file gives each version of Python a lock of its own", async () => {
+  const step = (pythonVersion?: string) => ({
+    run: "true",
+    environment: { python: "./requirements.txt", ...(pythonVersion === undefined ? {} : { pythonVersion }) },
+  });
+  const pipeline = {
+    ir: 1 as const,
+    name: "p",
+    steps: { a: step(), b: step("3.11"), c: step("3.12"), d: step("3.12") },
+  };
+  const run = await prepareRun(
+    {
+      projectFolder: folder,
+      stateFolder: folder,
+      pipeline,
+      params: {},
+      stack: "l",
+      trigger: { kind: "manual", by: "t" },
+    },
+    {
+      artifacts: createArtifacts(createFilesystemArtifactStore({ path: join(folder, "store") }), createLocalFiles()),
+      files: createLocalFiles(),
+      builtins: {},
+      environments: {
+        lock: async (_, path, version = "usual") => ({ path, text: `pins for ${version}`, fresh: false }),
+        bin: async () => "",
+      },
+      resolve: async () => null,
+    },
+  );
+  const digests = Object.values(run.pipeline.steps).map((one) => environmentDigest(one, run.snapshots));
+  expect(digests).toEqual(["usual", "3.11", "3.12", "3.12"].map((version) => digestOfBytes(`pins for ${version}`)));
+});
 
 test("a secret is masked wherever chunks are cut, and offsets stay true", async () => {
   const secret = "correct horse battery staple";

@@ -47,6 +47,23 @@ function environmentFiles(context: CheckContext, name: string, step: StepIr): Fa
   return projectPath(context, ["steps", name, "environment", key], path);
 }
 
+const inRequirements = "List the packages in a requirements.txt: `environment: { python: ./requirements.txt }`.";
+const inStack =
+  "Where a compute's tool has images, the stack names one: `compute: { train: { uses: ..., image: ... } }`.";
+
+/** Environments that no tool can make yet: told before anything runs, and never passed over. */
+export const environments: Check = (context) =>
+  context.steps.flatMap(([name, { environment }]) => {
+    if (environment === undefined) return [];
+    const told = (key: string, what: string, hint: string): Fault[] => [
+      fault("environment", ["steps", name, "environment", key], `${what} not supported yet`, hint, "UNSUPPORTED"),
+    ];
+    if ("image" in environment) return told("image", "an image of a step's own is", `${inStack} ${inRequirements}`);
+    if ("dockerfile" in environment) return told("dockerfile", "a Dockerfile is", `${inRequirements} ${inStack}`);
+    if (!/\.ya?ml$/.test(environment.python)) return [];
+    return told("python", `a Conda environment (\`${environment.python}\`) is`, inRequirements);
+  });
+
 function moduleFiles(context: CheckContext, name: string, step: StepIr): Fault[] {
   const [module, exported] = step.uses?.split("#") ?? [];
   if (module === undefined || exported === undefined) return [];
