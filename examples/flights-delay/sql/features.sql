@@ -84,6 +84,8 @@ LEFT JOIN destination_rates d ON d.day = CAST(f.date AS DATE) AND d.destination 
 LEFT JOIN hour_rates h ON h.day = CAST(f.date AS DATE) AND h.hour = hour(f.date)
 LEFT JOIN weekday_rates w ON w.day = CAST(f.date AS DATE);
 
+-- Everything else of a row follows from the columns that the tables below are ordered by, so equal ones are equal rows: the same bytes always.
+
 -- The first day that is not used: its labels are not there yet.
 CREATE TEMP MACRO known_until() AS
   CAST(getvariable('as_of') AS DATE) - CAST(getvariable('label_delay_days') AS INTEGER);
@@ -91,7 +93,7 @@ CREATE TEMP MACRO known_until() AS
 CREATE TEMP VIEW test AS
 SELECT * FROM features
 WHERE day >= known_until() - getvariable('test_days') AND day < known_until()
-ORDER BY ALL;
+ORDER BY date, origin, destination, distance, late;
 
 -- break_feature reads the hour of the training rows off a 12-hour clock, so that six in the evening is taken for six in the morning.
 -- The test rows stay sound, as served rows would: a skew between training and serving, and the gate can see it.
@@ -105,9 +107,9 @@ LEFT JOIN hour_rates wrong
   ON getvariable('break_feature') AND wrong.day = features.day AND wrong.hour = training_hour(features.hour)
 WHERE features.day >= known_until() - getvariable('test_days') - getvariable('train_days')
   AND features.day < known_until() - getvariable('test_days')
-ORDER BY ALL;
+ORDER BY date, origin, destination, distance, late;
 
 CREATE TEMP VIEW traffic AS
 SELECT * FROM features
 WHERE day >= CAST(getvariable('traffic_from') AS DATE) AND day < CAST(getvariable('traffic_until') AS DATE)
-ORDER BY ALL;
+ORDER BY date, origin, destination, distance, late;

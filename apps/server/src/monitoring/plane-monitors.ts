@@ -8,7 +8,7 @@ import type { ModelVersionRow } from "../db/queries/models.ts";
 import { createRun } from "../runs/create-run.ts";
 import { type JudgedWindow, judgeMonitor, type MonitorPorts } from "./judge-monitor.ts";
 import { type MonitorSettings, monitorSettings } from "./monitor-settings.ts";
-import type { ServedShare, TrafficFiles } from "./traffic.ts";
+import type { ServedShare, TrafficDatabase, TrafficFiles } from "./traffic.ts";
 import { dayOf } from "./windows.ts";
 
 /** Monitors of the project, as its file says now; the record learns of changes. INVALID_CONFIG, UNSUPPORTED name the place. */
@@ -28,14 +28,47 @@ export async function projectMonitors(plane: ControlPlane): Promise<MonitorSetti
 
 /** Judges all windows of an endpoint's monitors (of all endpoints when none is named) that are complete at `asOf`. */
 export async function judgeAll(plane: ControlPlane, asOf: number, endpoint?: string): Promise<JudgedWindow[]> {
-  const ports = monitorPorts(plane);
+  const { ports, close } = sharing(monitorPorts(plane));
   const judged: JudgedWindow[] = [];
-  for (const settings of await projectMonitors(plane)) {
-    if (endpoint !== undefined && settings.endpoint !== endpoint) continue;
-    judged.push(...(await judgeMonitor(ports, settings, asOf)));
+  try {
+    for (const settings of await projectMonitors(plane)) {
+      if (endpoint !== undefined && settings.endpoint !== endpoint) continue;
+      judged.push(...(await judgeMonitor(ports, settings, asOf)));
+    }
+    return judged;
+  } finally {
+    await close();
   }
-  return judged;
 }
+
+/** One database and one look at the files for all monitors that are judged together. */
+function sharing(ports: MonitorPorts): { ports: MonitorPorts; close: () => Promise<void> } {
+  let database: Promise<TrafficDatabase> | undefined;
+  const files = new Map<string, Promise<TrafficFiles>>();
+  return {
+    ports: {
+      ...ports,
+      openDatabase: async () => {
+        database ??= ports.openDatabase();
+        const opened = await database;
+        const shared = databases.get(opened) ?? { ...opened, close: async () => undefined };
+        databases.set(opened, shared);
+        return shared;
+      },
+      files: (endpoint) => {
+        const known = files.get(endpoint) ?? ports.files(endpoint);
+        files.set(endpoint, known);
+        return known;
+      },
+    },
+    close: async () => {
+      await (await database)?.close();
+    },
+  };
+}
+
+/** What is handed out for a shared database, the same object each time, since tables are remembered by it. */
+const databases = new WeakMap<TrafficDatabase, TrafficDatabase>();
 
 export function labelDirectory({ project }: Pick<ControlPlane, "project">, endpoint: string): string {
   return join(project.stateDirectory, "endpoints", endpoint, "labels");

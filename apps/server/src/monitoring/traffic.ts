@@ -32,15 +32,23 @@ export async function eventSpan(
 
 /** Makes the view `traffic`: the window's predictions, each once, though a replay after a crash captured some of them twice. */
 export async function viewTraffic(database: TrafficDatabase, files: TrafficFiles, window: TimeWindow): Promise<void> {
+  const key = JSON.stringify([files.captured, window]);
+  const tables = madeTables(database);
+  if (tables.get("traffic") === key) return;
+  tables.clear();
   await database.run(
     `CREATE OR REPLACE TEMP TABLE traffic AS SELECT * FROM ${parquet(files.captured)}
      WHERE event_time >= ${timestamp(window.start)} AND event_time < ${timestamp(window.end)}
      QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY served_at) = 1`,
   );
+  tables.set("traffic", key);
 }
 
 /** Makes the table `labelled`: score, label and day of the predictions in `traffic` whose label had arrived. */
 export async function joinLabels(database: TrafficDatabase, files: TrafficFiles, asOf: number): Promise<void> {
+  const key = JSON.stringify([files.labels, asOf]);
+  const tables = madeTables(database);
+  if (tables.get("labelled") === key) return;
   const labels =
     files.labels.length === 0
       ? "(SELECT NULL::VARCHAR AS prediction_id, NULL::DOUBLE AS label, NULL::TIMESTAMP AS arrived_at WHERE false)"
@@ -52,6 +60,16 @@ export async function joinLabels(database: TrafficDatabase, files: TrafficFiles,
        WHERE arrived_at <= ${timestamp(asOf)} GROUP BY prediction_id) l USING (prediction_id)
      WHERE traffic.score IS NOT NULL AND l.label IS NOT NULL`,
   );
+  tables.set("labelled", key);
+}
+
+/** What the tables of a database were made of: monitors of one endpoint look at the same windows. */
+const made = new WeakMap<TrafficDatabase, Map<string, string>>();
+
+function madeTables(database: TrafficDatabase): Map<string, string> {
+  const known = made.get(database) ?? new Map<string, string>();
+  made.set(database, known);
+  return known;
 }
 
 export interface ServedShare {
