@@ -35,7 +35,7 @@ export async function driveAttempt(
   try {
     const outcome = await driveStates(context, unit, attempt, target, fresh, order);
     if (outcome.kind !== "succeeded") {
-      await finalEvents(context, attempt.id);
+      await finalEvents(context, attempt);
       discard(context, order, false);
     }
     return outcome;
@@ -91,7 +91,7 @@ async function driveStates(
     failpoint("attempt-collecting");
   }
   const collected = await abortable(context.options.staging.collect(order), letGo);
-  await finalEvents(context, attempt.id);
+  await finalEvents(context, attempt);
   await judgeOutputs(context, unit, attempt.id, collected);
   const { log } = await context.options.staging.closeLog(order, 0);
   failpoint("attempt-collected-unrecorded");
@@ -130,9 +130,9 @@ async function failure(context: RunContext, order: WorkOrder, error: EspalierErr
   };
 }
 
-async function finalEvents(context: RunContext, attemptId: string): Promise<void> {
+async function finalEvents(context: RunContext, attempt: AttemptRow): Promise<void> {
   try {
-    await takeEvents(context, attemptId, await context.options.record.eventOffset(attemptId));
+    await takeEvents(context, attempt, await context.options.record.eventOffset(attempt.id));
   } catch (error) {
     if (isEspalierError(error) && error.code === "NOT_FOUND") return;
     throw error;

@@ -219,9 +219,9 @@ test("--only runs what is named on cached inputs; --from also what follows; --fo
 
 test("an unknown step under --only fails the run with the names there are", async () => {
   const shop = workshop({}, { onError: () => undefined });
-  const id = await shop.run({ steps: chain }, { only: ["x"] });
+  const id = await shop.run({ steps: chain }, { only: ["nothing"] });
   await shop.engine.finished(id);
-  expect((await shop.record.run(id))?.error).toMatchObject({ code: "INVALID_INPUT", hint: "Its steps: a, b, c." });
+  expect((await shop.record.run(id))?.error).toMatchObject({ code: "INVALID_INPUT", hint: "Known steps: a, b, c." });
 });
 
 test("a resumed run takes over what was finished, also without cache and under --force", async () => {

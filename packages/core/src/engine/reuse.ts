@@ -35,7 +35,8 @@ export async function findReusable(context: RunContext, unit: Unit, key: Key): P
 async function fromResumedRun(context: RunContext, unit: Unit, key: Key): Promise<Reusable | undefined> {
   // A deployment is reconciled at every run: what was in force then need not be in force now.
   if (unit.step.uses === "deploy") return undefined;
-  const row = context.earlier.get(rowKey(unit.row.step, unit.row.branch));
+  const name = rowKey(unit.row.step, unit.row.branch);
+  const row = context.earlier.get(name);
   if (!row || !(row.state === "succeeded" || row.state === "cached")) return undefined;
   const same =
     key.cacheKey === undefined
@@ -43,7 +44,8 @@ async function fromResumedRun(context: RunContext, unit: Unit, key: Key): Promis
       : row.cacheKey === key.cacheKey;
   if (!same) return undefined;
   const { outputs = {}, values = {} } = row;
-  const found = { attemptId: row.cachedFrom ?? (await attemptOf(context, row)), runId: row.runId, outputs, values };
+  const attemptId = row.cachedFrom ?? (await context.earlierAttempts()).get(name) ?? "";
+  const found = { attemptId, runId: row.runId, outputs, values };
   return (await isWhole(context, unit, found)) ? { ...found, reason: `finished in run ${row.runId}` } : undefined;
 }
 

@@ -25,6 +25,7 @@ export class RunContext {
   readonly rootRunId: string;
   readonly #rows: Map<string, StepRow>;
   readonly #attempts = new Map<string, AttemptRow[]>();
+  #earlierAttempts: Promise<ReadonlyMap<string, string>> | undefined;
   #poke = Promise.withResolvers<void>();
 
   constructor(
@@ -76,6 +77,17 @@ export class RunContext {
 
   attempts(step: string, branch: number): readonly AttemptRow[] {
     return this.#attempts.get(rowKey(step, branch)) ?? [];
+  }
+
+  /** The succeeded attempt of each step of the run that this one continues. Read once: a map has thousands of branches. */
+  earlierAttempts(): Promise<ReadonlyMap<string, string>> {
+    const { resumes } = this.run.options;
+    this.#earlierAttempts ??= (async () => {
+      const attempts = resumes === undefined ? [] : await this.options.record.attempts(resumes);
+      const succeeded = attempts.filter((attempt) => attempt.state === "succeeded");
+      return new Map(succeeded.map((attempt) => [rowKey(attempt.step, attempt.branch), attempt.id]));
+    })();
+    return this.#earlierAttempts;
   }
 
   async moveStep(

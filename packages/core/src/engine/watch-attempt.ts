@@ -124,7 +124,7 @@ async function pumpEvents(context: RunContext, attempt: AttemptRow, over: AbortS
     }
     try {
       offset ??= await context.options.record.eventOffset(attempt.id);
-      offset = await takeEvents(context, attempt.id, offset);
+      offset = await takeEvents(context, attempt, offset);
     } catch (error) {
       context.options.onError(error, { runId: context.run.id, doing: `reading events of ${attempt.id}` });
     }
@@ -132,12 +132,17 @@ async function pumpEvents(context: RunContext, attempt: AttemptRow, over: AbortS
 }
 
 /** Copies what the event file has from `offset` on into the record; gives the offset to go on from. */
-export async function takeEvents(context: RunContext, attemptId: string, from: number): Promise<number> {
+export async function takeEvents(
+  context: RunContext,
+  { id, step }: Pick<AttemptRow, "id" | "step">,
+  from: number,
+): Promise<number> {
+  const secrets = context.pipeline.steps[step]?.secrets ?? [];
   for (let offset = from; ; ) {
     context.letGo.signal.throwIfAborted();
-    const { events, next } = await context.options.staging.readEvents(attemptId, offset);
+    const { events, next } = await context.options.staging.readEvents(id, offset, secrets);
     if (next <= offset) return offset;
-    await context.options.record.appendStepEvents(attemptId, events, offset, next);
+    await context.options.record.appendStepEvents(id, events, offset, next);
     offset = next;
   }
 }
