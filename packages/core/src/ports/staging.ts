@@ -52,8 +52,12 @@ export interface Staging {
   collect(order: WorkOrder): Promise<CollectedOutputs>;
   /** A tree with the entries `00000`, `00001`, ... of these artifacts. */
   gather(branches: readonly ArtifactRef[]): Promise<ArtifactRef>;
-  /** Whole lines of the event file from a byte offset on. */
-  readEvents(attemptId: string, offset: number): Promise<{ events: StepEvent[]; next: number }>;
+  /** Whole lines of the event file from a byte offset on; values of these secrets are masked. */
+  readEvents(
+    attemptId: string,
+    offset: number,
+    secrets?: readonly string[],
+  ): Promise<{ events: StepEvent[]; next: number }>;
   /** Publishes the attempt's log and returns its last lines, both with secrets masked. `log` is absent when it is empty. */
   closeLog(order: WorkOrder, tailLines: number): Promise<{ log?: ArtifactRef; tail: string }>;
   /**

@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream } from "node:fs";
+import { rename } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { readRange } from "./attempt-folder.ts";
+import { isThere, readRange } from "./attempt-folder.ts";
 
 /** Shorter values would blank out half of every log and protect nothing. */
 const shortestSecret = 4;
@@ -20,7 +21,12 @@ export function maskBytes(bytes: Buffer, secrets: readonly Buffer[]): Buffer {
 /** Each line of a secret too: a key file is often printed line by line. */
 export function secretBytes(values: readonly string[]): Buffer[] {
   const pieces = values.flatMap((value) => [value, ...value.split("\n").map((line) => line.trim())]);
-  const long = [...new Set(pieces)].filter((piece) => piece.length >= shortestSecret);
+  // In event files they are JSON, of which Python writes letters beyond ASCII as escapes.
+  const escaped = pieces.flatMap((piece) => {
+    const json = JSON.stringify(piece).slice(1, -1);
+    return [json, json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)];
+  });
+  const long = [...new Set([...pieces, ...escaped])].filter((piece) => piece.length >= shortestSecret);
   return long.map((piece) => Buffer.from(piece)).sort((a, b) => b.length - a.length);
 }
 
@@ -38,6 +44,15 @@ export async function maskFile(from: string, to: string, secrets: readonly Buffe
     yield maskBytes(held, secrets);
   }
   await pipeline(createReadStream(from), masked, createWriteStream(to, { mode: 0o600 }));
+}
+
+/** Nothing is left beside the masked file; a file that is not there is left alone. */
+export async function maskInPlace(paths: readonly string[], secrets: readonly Buffer[]): Promise<void> {
+  for (const path of paths) {
+    if (!(await isThere(path))) continue;
+    await maskFile(path, `${path}.masked`, secrets);
+    await rename(`${path}.masked`, path);
+  }
 }
 
 /** Masked bytes of a log that still grows. What could be the beginning of a secret is left for the next call unless `ended`. */

@@ -1,4 +1,5 @@
 import { EspalierError, type SecretStore, type WorkOrder } from "@espalier/core";
+import { secretBytes } from "./mask.ts";
 
 /** Values of the secrets that a step declares, by name. */
 export async function revealSecrets(store: SecretStore, order: WorkOrder): Promise<Record<string, string>> {
@@ -14,4 +15,10 @@ export async function revealSecrets(store: SecretStore, order: WorkOrder): Promi
     revealed[name] = secret.reveal();
   }
   return revealed;
+}
+
+/** What must be masked of those that are still in the store. */
+export async function knownSecrets(store: SecretStore, names: readonly string[]): Promise<Buffer[]> {
+  const found = await Promise.all(names.map((name) => store.get(name)));
+  return secretBytes(found.flatMap((secret) => (secret === undefined ? [] : [secret.reveal()])));
 }

@@ -16,9 +16,9 @@ import { type AttemptFolder, attemptFolder, isThere, makeFolder, readRange, size
 import { collectOutputs } from "./collect.ts";
 import { readEventFile } from "./events.ts";
 import { gatherBranches } from "./gather.ts";
-import { maskBytes, maskFile, secretBytes } from "./mask.ts";
+import { maskBytes, maskFile, maskInPlace, secretBytes } from "./mask.ts";
 import { layOutUploads, readLastWord, writeOrder } from "./remote-attempts.ts";
-import { revealSecrets } from "./secrets.ts";
+import { knownSecrets, revealSecrets } from "./secrets.ts";
 import { inheritedVariables, portableVariables, withBinFolder } from "./variables.ts";
 
 export interface StagingOptions {
@@ -113,7 +113,9 @@ export function createStaging(options: StagingOptions): HostStaging {
       await mkdir(join(stateFolder, "attempts"), { recursive: true });
       return gatherBranches(artifacts, join(stateFolder, "attempts"), branches);
     },
-    readEvents: (attemptId, offset) => readEventFile(folderOf(attemptId).events, offset),
+    async readEvents(attemptId, offset, secrets = []) {
+      return readEventFile(folderOf(attemptId).events, offset, await knownSecrets(options.secrets, secrets));
+    },
     async closeLog(order, tailLines) {
       const folder = folderOf(order.attemptId);
       const size = await sizeOf(folder.log);
@@ -129,7 +131,9 @@ export function createStaging(options: StagingOptions): HostStaging {
     lastWord: (attemptId) => readLastWord(folderOf(attemptId)),
     async discard(order, succeeded) {
       const folder = folderOf(order.attemptId);
-      // What failed keeps its log and outputs for a look; its inputs are copies and may be large.
+      // What failed keeps its log and outputs for a look, without secrets; its inputs are copies and may be large.
+      const secrets = await knownSecrets(options.secrets, order.secrets);
+      if (!succeeded && secrets.length > 0) await maskInPlace([folder.log, folder.events], secrets);
       await rm(succeeded ? folder.root : folder.inputs, { recursive: true, force: true });
       if (succeeded && order.checkpoint !== undefined) {
         await rm(join(stateFolder, "checkpoints", order.checkpoint), { recursive: true, force: true });
