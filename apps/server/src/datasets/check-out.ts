@@ -37,6 +37,9 @@ async function refuseEscape(projectDirectory: string, target: string): Promise<v
     const real = await realpath(folder).catch(() => undefined);
     if (real === undefined && folder !== dirname(folder)) continue;
     if (real === root || real?.startsWith(`${root}/`)) return;
-    throw new EspalierError("INVALID_INPUT", "The path leads out of the project", { at: "body.path" });
+    throw new EspalierError("INVALID_INPUT", "The path leads out of the project by a symlink", {
+      at: "body.path",
+      hint: "Choose a path whose folders are the project's own.",
+    });
   }
 }

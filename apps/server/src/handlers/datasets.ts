@@ -24,7 +24,7 @@ export function datasetHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"dat
     "datasets.log": async (input) => {
       const { name, path, description, tags } = input.body;
       const artifact = await takeIn(plane, path);
-      const source = tableSource(join(project.directory, projectPath(path)), artifact.type, path);
+      const source = tableSource(join(project.directory, projectPath(path, "read")), artifact.type, path);
       const shape = source === undefined ? undefined : await withDuckDb((database) => describeTable(database, source));
       const row = await record.datasets.log({
         name,
@@ -62,14 +62,14 @@ export function datasetHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"dat
           `${row.name}@${row.version} is registered by reference: the store has no copy of it`,
         );
       }
-      await checkOut(plane, row.artifact, join(project.directory, projectPath(body.path)), body);
+      await checkOut(plane, row.artifact, join(project.directory, projectPath(body.path, "write")), body);
       return { path: body.path, version: row.version, artifact: row.artifact };
     },
   };
 }
 
 async function takeIn({ project, files, artifacts }: ControlPlane, path: string): Promise<ArtifactRef> {
-  const absolute = join(project.directory, projectPath(path));
+  const absolute = join(project.directory, projectPath(path, "read"));
   const found = await files.stat(absolute);
   if (found === undefined) {
     throw new EspalierError("NOT_FOUND", `There is no ${path} in the project`, {
