@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { EspalierError } from "@espalier/core";
 import { findProject } from "@espalier/host";
 import { startControlPlane } from "@espalier/server";
 import type { Command } from "commander";
@@ -29,7 +30,7 @@ async function up(options: UpOptions): Promise<void> {
   const projectDirectory = await findProject(options.project ?? process.cwd());
   const plane = await startControlPlane({
     projectDirectory,
-    port: Number(options.port),
+    port: portOf(options.port),
     host: options.host,
     role: "up",
     ...(options.stack === undefined ? {} : { stack: options.stack }),
@@ -43,4 +44,13 @@ async function up(options: UpOptions): Promise<void> {
   if (options.untilIdle) await Promise.race([stopped, plane.idle(10)]);
   else await stopped;
   await plane.close();
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new EspalierError("INVALID_INPUT", `"${text}" is no port`, {
+    at: "--port",
+    hint: "A port is a number from 1 to 65535; 0 takes any that is free.",
+  });
 }

@@ -19,7 +19,10 @@ export function printError(error: EspalierError, asJson: boolean): void {
   const place = error.at === undefined ? "" : `${colors.bold(error.at)}: `;
   const lines = [`${colors.red("error")} ${colors.dim(error.code)} ${place}${error.message}`];
   const faults = error.details.faults;
-  if (Array.isArray(faults) && faults.length > 1) for (const fault of faults) lines.push(...faultLines(fault));
+  if (Array.isArray(faults) && faults.length > 1) {
+    for (const fault of faults.slice(0, shownFaults)) lines.push(...faultLines(fault));
+    if (faults.length > shownFaults) lines.push(`  and ${faults.length - shownFaults} more`);
+  }
   const tail = error.details.logTail;
   if (typeof tail === "string" && tail !== "")
     lines.push(
@@ -31,6 +34,8 @@ export function printError(error: EspalierError, asJson: boolean): void {
   if (error.hint !== undefined) lines.push(`${colors.cyan("next")}  ${error.hint}`);
   process.stderr.write(`${lines.join("\n")}\n`);
 }
+
+const shownFaults = 30;
 
 function faultLines(fault: unknown): string[] {
   if (typeof fault !== "object" || fault === null) return [`  ${String(fault)}`];

@@ -36,7 +36,7 @@ function invalidInput(error: {
   validationContext?: string;
 }): EspalierError {
   const problems = error.validation.map((problem) => ({
-    at: `${error.validationContext ?? "request"}${problem.instancePath.replaceAll("/", ".")}`,
+    at: `${error.validationContext ?? "request"}${problem.instancePath.replaceAll("/", ".")}`.replace(/\.$/, ""),
     message: problem.message ?? "invalid",
   }));
   const first = problems[0];
@@ -63,5 +63,12 @@ function ofFramework(error: unknown, status: number): EspalierError {
   }
   if (code === "FST_ERR_CTP_EMPTY_JSON_BODY")
     return new EspalierError("INVALID_INPUT", "The body is empty", { at: "body" });
+  if (error instanceof SyntaxError) {
+    return new EspalierError("INVALID_INPUT", "The body is not valid JSON", {
+      at: "body",
+      cause: error,
+      hint: "Check for a part that is cut off, and for a key that JSON objects here can not have, such as __proto__.",
+    });
+  }
   return new EspalierError("INVALID_INPUT", "The request could not be read", { at: "body", cause: error });
 }

@@ -48,7 +48,9 @@ export async function verifyStore(
   };
   const check = async (key: string, read: () => Promise<number>): Promise<void> => {
     try {
-      report.bytes += await read();
+      // `+= await` would add to what the sum was before its turn came, and lose what others added meanwhile.
+      const bytes = await read();
+      report.bytes += bytes;
     } catch (error) {
       if (!isEspalierError(error) || (error.code !== "CORRUPTED" && error.code !== "NOT_FOUND")) throw error;
       note(key, "damaged", error.message);
