@@ -6,7 +6,7 @@ import { version } from "./version.ts";
 
 /** Exit codes of the error table; nothing of ours is loaded until the command is known, so that `--help` stays quick. */
 async function main(words: readonly string[]): Promise<number> {
-  const [name, ...rest] = words;
+  const [name, ...rest] = commandFirst(words);
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     const asked = name === "help" ? rest[0] : undefined;
     if (asked !== undefined) return main([asked, "--help"]);
@@ -24,6 +24,17 @@ async function main(words: readonly string[]): Promise<number> {
   enableCompileCache();
   const { runCommand, unknownCommand } = await import("./run-command.ts");
   return entry === undefined ? unknownCommand(name) : runCommand(await entry.load(), rest);
+}
+
+/** The options of every command may also stand before its name, as other tools have them. */
+function commandFirst(words: readonly string[]): string[] {
+  let count = 0;
+  while (count < words.length) {
+    if (words[count] === "--project") count += 2;
+    else if (words[count] === "--json" || words[count]?.startsWith("--project=")) count += 1;
+    else break;
+  }
+  return count >= words.length ? [...words] : [...words.slice(count), ...words.slice(0, count)];
 }
 
 const [major = 0] = process.versions.node.split(".").map(Number);

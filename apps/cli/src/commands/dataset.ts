@@ -9,7 +9,7 @@ export function command(): Command {
   subcommand(dataset, "log <name> <path>", "Take a file or folder of the project as a new version").action(log);
   subcommand(dataset, "list", "Datasets").action(list);
   subcommand(dataset, "show <name[@version]>", "One version, and the list of all").action(show);
-  subcommand(dataset, "diff <name> <from> <to>", "Schema, counts, column statistics; rows when keyed")
+  subcommand(dataset, "diff <versions...>", "<name> <from> <to>: schema, counts, column statistics; rows when keyed")
     .option("--key <columns>", "key columns, separated by commas", collectList)
     .action(diff);
   subcommand(dataset, "checkout <name[@version]> <path>", "Write a version's content to a place in the project")
@@ -73,12 +73,21 @@ async function show(place: string, options: CommonOptions): Promise<void> {
   });
 }
 
-async function diff(
-  name: string,
-  from: string,
-  to: string,
-  options: CommonOptions & { key?: string[] },
-): Promise<void> {
+/** `rows 1 2` or `rows@1 rows@2`. */
+function twoVersions(words: readonly string[]): { name: string; from: string; to: string } {
+  const [name = "", from = "", to = ""] =
+    words.length === 2 ? [words[0]?.split("@")[0], words[0]?.split("@")[1], words[1]?.replace(/^.*@/, "")] : words;
+  const isOneDataset = words.length === 3 || words[1]?.startsWith(`${name}@`);
+  if (!isOneDataset || !/^\d+$/.test(from) || !/^\d+$/.test(to)) {
+    throw new EspalierError("INVALID_INPUT", `"${words.join(" ")}" does not name two versions of one dataset`, {
+      hint: "For example: espalier dataset diff flights 1 2.",
+    });
+  }
+  return { name, from, to };
+}
+
+async function diff(words: string[], options: CommonOptions & { key?: string[] }): Promise<void> {
+  const { name, from, to } = twoVersions(words);
   await withSession(options, async ({ client }) => {
     const answer = await client.call("datasets.diff", {
       params: { name },
@@ -95,7 +104,7 @@ async function diff(
     const changed = answer.columns.filter((column) => column.change !== "same");
     printTable(
       ["column", "change", "before", "now"],
-      changed.map((column) => [column.name, column.change, compact(column.from), compact(column.to)]),
+      changed.map(({ name, change, from, to }) => [name, change, differing(from, to), differing(to, from)]),
     );
     if (answer.keyed !== undefined) {
       const { key, added, removed, changed: rows } = answer.keyed;
@@ -106,8 +115,10 @@ async function diff(
   });
 }
 
-function compact(statistics: Record<string, unknown> | undefined): string {
-  return Object.entries(statistics ?? {})
+/** What the other side has not, or has otherwise. */
+function differing(statistics: Record<string, unknown> = {}, other: Record<string, unknown> = {}): string {
+  return Object.entries(statistics)
+    .filter(([name, value]) => name !== "squares" && value !== other[name])
     .map(([name, value]) => `${name} ${typeof value === "number" ? Number(value.toPrecision(6)) : String(value)}`)
     .join(", ");
 }

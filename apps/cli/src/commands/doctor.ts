@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { DoctorReport } from "@espalier/contract";
 import { toEspalierError } from "@espalier/core";
@@ -8,7 +7,7 @@ import type { Command } from "commander";
 import colors from "picocolors";
 import { type CommonOptions, projectCommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
-import { formatBytes, printJson, printLine } from "../terminal/output.ts";
+import { printJson, printLine } from "../terminal/output.ts";
 
 type Check = DoctorReport["checks"][number];
 interface DoctorOptions extends CommonOptions {
@@ -30,8 +29,7 @@ export function command(): Command {
 async function doctor(options: DoctorOptions): Promise<void> {
   const checks: Check[] = [nodeCheck(), await pythonCheck()];
   try {
-    const directory = await findProject(options.project ?? process.cwd());
-    checks.push(await diskCheck(directory));
+    await findProject(options.project ?? process.cwd());
     await withSession(options, async ({ client }) => {
       if (options.repair) checks.push(...(await client.call("doctor.repair", { body: {} })).checks);
       const report = await client.call("doctor.check", {
@@ -81,15 +79,4 @@ async function pythonCheck(): Promise<Check> {
       hint: "Debian and Ubuntu: apt-get install python3-venv",
     };
   }
-}
-
-async function diskCheck(directory: string): Promise<Check> {
-  const { bavail, bsize } = await statfs(directory);
-  const free = bavail * bsize;
-  return {
-    name: "disk",
-    status: free < 2e9 ? "warn" : "ok",
-    message: `${formatBytes(free)} free`,
-    ...(free < 2e9 ? { hint: "`espalier gc` previews what can go." } : {}),
-  };
 }

@@ -1,7 +1,14 @@
 import { stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LogChunk } from "@espalier/contract";
-import { type AttemptRow, EspalierError, type RunRow, terminalAttemptStates, terminalRunStates } from "@espalier/core";
+import {
+  type ArtifactRef,
+  type AttemptRow,
+  EspalierError,
+  type RunRow,
+  terminalAttemptStates,
+  terminalRunStates,
+} from "@espalier/core";
 import { attemptFolder, readMasked, secretBytes } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { ServerEvent } from "../http/handler.ts";
@@ -120,27 +127,34 @@ async function chunkOf(
   secrets: readonly Buffer[],
 ): Promise<LogChunk> {
   const isOver = terminalAttemptStates.includes(attempt.state);
-  const read = isOver ? await readEnded(plane, attempt, offset) : await readLive(plane, attempt, offset, secrets);
+  const read =
+    isOver && attempt.log !== undefined
+      ? await readEnded(plane, attempt.log, offset)
+      : await readFolder(plane, attempt, offset, secrets, isOver);
   const bytes = read.ended ? read.bytes : wholeCharacters(read.bytes);
   const next = read.next - (read.bytes.length - bytes.length);
   return { attemptId: attempt.id, text: Buffer.from(bytes).toString("utf8"), next, ended: read.ended };
 }
 
-/** Masking keeps the length, so that an offset means the same in the growing log and in the one that is kept. */
-async function readLive(
+/**
+ * A growing log, or that of an attempt whose end kept none (cancelled, lost): what its folder holds.
+ * Masking keeps the length, so that an offset means the same in the growing log and in the one that is kept.
+ */
+async function readFolder(
   { project }: ControlPlane,
   attempt: AttemptRow,
   offset: number,
   secrets: readonly Buffer[],
+  isOver: boolean,
 ): Promise<LogBytes> {
   const path = attemptFolder(project.stateDirectory, attempt.id).log;
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
   const start = offset < 0 ? Math.max(0, size + offset) : offset;
-  return { ...(await readMasked(path, start, largestChunkBytes, secrets, false)), ended: false };
+  const read = await readMasked(path, start, largestChunkBytes, secrets, isOver);
+  return { ...read, ended: isOver && read.next >= size };
 }
 
-async function readEnded({ artifacts }: ControlPlane, { log }: AttemptRow, offset: number): Promise<LogBytes> {
-  if (log === undefined) return { bytes: new Uint8Array(), next: Math.max(0, offset), ended: true };
+async function readEnded({ artifacts }: ControlPlane, log: ArtifactRef, offset: number): Promise<LogBytes> {
   const start = offset < 0 ? Math.max(0, log.size + offset) : offset;
   const chunks: Uint8Array[] = [];
   let position = 0;
