@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createArtifacts } from "@espalier/core";
+import { createArtifacts, terminalRunStates } from "@espalier/core";
 import { createFilesystemArtifactStore, createLocalFiles } from "@espalier/embedded";
 import { openRecord } from "@espalier/server";
 
@@ -36,6 +36,7 @@ export async function examine(folder: string, runId: string): Promise<Findings> 
     for (const attempt of attempts) {
       if (["created", "submitted", "collecting"].includes(attempt.state)) problems.push(`attempt ${attempt.id} hangs`);
     }
+    if (run === undefined || !terminalRunStates.includes(run.state)) problems.push(`the run hangs: ${run?.state}`);
     // Equal content is one version of a dataset, however often the step was killed after it had written it.
     const versions = (await record.datasets.versions("totals", { limit: 10 })).items.length;
     if (run?.state === "succeeded" && versions !== 1) problems.push(`the dataset has ${versions} versions`);

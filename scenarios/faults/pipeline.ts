@@ -1,4 +1,12 @@
-/** Shell steps over generated rows: files, trees, values, a map, retries, a checkpoint, a `when:`, a record step. Every output is exact. */
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { openDuckDb } from "@espalier/embedded";
+import { writeProject } from "./plane.ts";
+
+/**
+ * Real flights through built-in and Python steps, and shell steps over generated rows: files, trees, tables, values, a map, retries, a
+ * checkpoint, a `when:`, a record step. Every output is exact.
+ */
 const pipeline = {
   name: "faults",
   params: { rows: 30_000 },
@@ -32,6 +40,18 @@ const pipeline = {
       retry: { attempts: 20, delay: "10ms", backoff: 1 },
       outputs: { model: "file" },
     },
+    checked: { uses: "validate", inputs: { data: "./data/flights.parquet", rules: "./rules.yaml" } },
+    hours: {
+      uses: "sql",
+      inputs: { flights: "checked.data", script: "./hours.sql" },
+      outputs: { hours: "file" },
+    },
+    worst: {
+      run: "python3 worst.py ${{ inputs.hours }} >${{ outputs.worst }}",
+      source: "./src",
+      inputs: { hours: "hours.hours" },
+      outputs: { worst: "value" },
+    },
     never: { run: "false", when: "total.total < 0" },
     log: { uses: "dataset", inputs: { file: "sums.sum" }, with: { name: "totals" } },
     last: {
@@ -44,12 +64,45 @@ const pipeline = {
 };
 
 /** The project that fault scenarios run. */
-export const faultFiles = {
+const faultFiles = {
   "espalier.yaml": "project: faults\n",
   // JSON is YAML.
   "pipelines/faults.yaml": JSON.stringify(pipeline, null, 2),
+  "rules.yaml": JSON.stringify({
+    rules: [
+      { rule: "not_null", column: "delay", severity: "quarantine" },
+      { rule: "range", column: "delay", min: -20, max: 1440, severity: "quarantine" },
+    ],
+  }),
+  "hours.sql": `CREATE TABLE hours AS
+SELECT hour(date) AS hour, count(*) AS flights, avg(CAST(delay > 15 AS INTEGER)) AS late FROM flights GROUP BY 1 ORDER BY 1;
+`,
+  "src/worst.py": `import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1])))
+worst = max(rows, key=lambda row: float(row["late"]))
+print(json.dumps({"hour": int(worst["hour"]), "late": float(worst["late"]), "flights": sum(int(row["flights"]) for row in rows)}))
+`,
   "src/split.sh": `mkdir "$2"
 awk -F, -v to="$2" '{ print > (to "/part" $1 % 4) }' "$1"
 echo '["part0","part1","part2","part3"]'
 `,
 };
+
+const allFlights = resolve(import.meta.dirname, "../../node_modules/vega-datasets/data/flights-3m.parquet");
+
+/** The first so many of three million flights, as a Parquet file. */
+export async function cutFlights(path: string, rows: number): Promise<void> {
+  const database = await openDuckDb({ threads: 1 });
+  try {
+    await database.run(`COPY (SELECT * FROM '${allFlights}' LIMIT ${rows}) TO '${path}' (FORMAT parquet)`);
+  } finally {
+    await database.close();
+  }
+}
+
+/** The project of the fault scenarios, made anew; `flights` is what `cutFlights` wrote. */
+export function writeFaultProject(folder: string, flights: string): void {
+  writeProject(folder, faultFiles);
+  mkdirSync(join(folder, "data"));
+  copyFileSync(flights, join(folder, "data/flights.parquet"));
+}

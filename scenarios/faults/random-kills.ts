@@ -5,8 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ulid } from "@espalier/core";
 import { examine } from "./examine.ts";
 import { drive, stepProcesses } from "./kill.ts";
-import { faultFiles } from "./pipeline.ts";
-import { writeProject } from "./plane.ts";
+import { cutFlights, writeFaultProject } from "./pipeline.ts";
 
 /**
  * `node scenarios/faults/random-kills.ts [kills] [seed]`: kill -9 at random moments of control plane or steps until so many kills have
@@ -25,7 +24,9 @@ let runs = 0;
 let failedRuns = 0;
 try {
   const folder = join(root, "undisturbed");
-  writeProject(folder, faultFiles);
+  const flights = join(root, "flights.parquet");
+  await cutFlights(flights, rows);
+  writeFaultProject(folder, flights);
   const before = performance.now();
   const firstRun = ulid();
   await drive({ folder, runId: firstRun, rows });
@@ -33,7 +34,7 @@ try {
   const undisturbed = await examine(folder, firstRun);
   while (kills.plane + kills.step < wanted) {
     const project = join(root, `project-${runs}`);
-    writeProject(project, faultFiles);
+    writeFaultProject(project, flights);
     let runId = ulid();
     for (let rounds = 0; ; rounds += 1) {
       // After some rounds it is left alone, or it would never end.
