@@ -94,6 +94,7 @@ test("init --here wraps scripts in their usual order and changes none of them", 
   expect(code).toBe(0);
   const pipeline = readFileSync(join(folder, "pipelines/main.yaml"), "utf8");
   expect(pipeline.indexOf("download:")).toBeLessThan(pipeline.indexOf("train_model:"));
+  expect(pipeline).toContain("run: python3 train_model.py");
   expect(pipeline).toContain("environment: { python: ./requirements.txt }");
   expect(readFileSync(join(folder, "train_model.py"), "utf8")).toBe("print('train')\n");
   expect(espalier("init", "--here").code).toBe(5);

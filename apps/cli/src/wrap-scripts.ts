@@ -4,7 +4,8 @@ import { EspalierError } from "@espalier/core";
 
 /** How a script of a kind is started. */
 const interpreters: Readonly<Record<string, string>> = {
-  ".py": "python",
+  // Debian and Ubuntu have no `python`; an environment has both.
+  ".py": "python3",
   ".sh": "sh",
   ".R": "Rscript",
   ".jl": "julia",
@@ -54,7 +55,7 @@ export async function wrapScripts(
     const step = stepName(script, used);
     const interpreter = interpreters[extname(script)] ?? "sh";
     lines.push(`  ${step}:`, `    run: ${interpreter} ${script}`, "    source: .");
-    if (interpreter === "python" && requirements !== undefined)
+    if (interpreter === "python3" && requirements !== undefined)
       lines.push(`    environment: { python: ./${requirements} }`);
     if (before !== undefined) lines.push(`    needs: [${before}]`);
     lines.push("    cache: false # it declares no outputs yet");

@@ -71,10 +71,17 @@ export function throwIfFailed(detail: RunDetail): void {
       ? `\`espalier runs show ${run.id}\``
       : `\`espalier logs ${run.id} ${step}\` shows the whole log, \`espalier resume ${run.id}\` goes on after a repair`;
   throw new EspalierError(codeOf(error?.code), error?.message ?? "The run failed", {
-    ...(error?.at === undefined ? (step === undefined ? {} : { at: `step ${step}` }) : { at: error.at }),
+    ...placeOf(step, error?.at),
     hint: [usefulHint(error?.hint), `${commands}.`].join(" ").trim(),
     details: { runId: run.id, ...(step === undefined ? {} : { step }), ...error?.details },
   });
+}
+
+/** A place inside a file, such as `rules[0]` of a validation, says little without the step that reads the file. */
+function placeOf(step: string | undefined, at: string | undefined): { at?: string } {
+  if (step === undefined) return at === undefined ? {} : { at };
+  if (at === undefined) return { at: `steps.${step}` };
+  return { at: at.startsWith("steps.") || at.includes("/") ? at : `steps.${step}, ${at}` };
 }
 
 /** The engine's own hint may be the same two commands. */
