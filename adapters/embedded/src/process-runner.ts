@@ -126,7 +126,10 @@ async function readExit(folder: string): Promise<StepStatus | undefined> {
 /** Whatever the step started and left behind ends with it; nothing may write into its folder any more. */
 async function endGroup(folder: string): Promise<void> {
   const identity = parseIdentity((await readText(join(folder, "identity"))) ?? "");
-  if (identity && (await findProcess(identity)) === "dead") killGroup(identity.pid, "SIGKILL");
+  if (!identity) return;
+  // A wrapper of another control plane may be seen between its last word and its death; it has nothing left to do.
+  const over = (await findProcess(identity)) === "dead" || (await readText(join(folder, "exit.json"))) !== undefined;
+  if (over) killGroup(identity.pid, "SIGKILL");
 }
 
 async function signalGroup(folder: string, childPid: number | undefined, signal: NodeJS.Signals): Promise<void> {
