@@ -27,7 +27,7 @@ const symbols: Record<StepState, string> = {
 
 /**
  * Follows a run to its end: a live table of steps on a terminal, one plain line a change when piped, nothing when quiet.
- * The first Ctrl-C cancels the run and waits for its end; the second leaves at once, and `espalier resume` goes on.
+ * The first Ctrl-C cancels the run and waits for its end; the second leaves at once, and whoever owns the project next cancels it.
  */
 export async function followRun(client: Client, runId: string, quiet = false): Promise<RunDetail> {
   const first = await client.call("runs.get", { params: { runId } });
@@ -171,7 +171,9 @@ function cancelOnInterrupt(client: Client, runId: string): { stop(): void } {
   const onSignal = (): void => {
     if (asked) process.exit(130);
     asked = true;
-    process.stderr.write("\nCancelling the run; Ctrl-C again leaves it to `espalier resume`.\n");
+    process.stderr.write(
+      "\nCancelling the run; Ctrl-C again leaves at once, and the run is cancelled by the next command.\n",
+    );
     client.call("runs.cancel", { params: { runId } }).catch((error: unknown) => {
       process.stderr.write(`The run could not be cancelled: ${String(error)}\n`);
     });

@@ -5,6 +5,7 @@ import {
   type RecordStep,
   recordBuiltins,
 } from "@espalier/core";
+import { z } from "zod";
 import type { ControlPlane } from "../control-plane.ts";
 import { requireVerdict } from "./gate-verdict.ts";
 import { requireInput, valueOutput } from "./step-values.ts";
@@ -58,10 +59,11 @@ function parseSignature(bytes: Uint8Array, at: string): ModelSignature {
   try {
     return modelSignatureSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
   } catch (cause) {
-    throw new EspalierError("INVALID_DATA", "The model's signature.json does not describe a model", {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause).replaceAll(/\n\s*/g, " ") : String(cause);
+    throw new EspalierError("INVALID_DATA", `The model's signature.json does not describe a model: ${why}`, {
       cause,
       at: `${at}.inputs.model`,
-      hint: "docs/models.md says what it holds.",
+      hint: "A model is ONNX, or an MLmodel folder with an ONNX flavour: docs/serving.md says what its signature.json holds.",
     });
   }
 }
