@@ -47,7 +47,8 @@ export function monitorHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"mon
       const asOf = body?.asOf === undefined ? Date.now() : Date.parse(body.asOf);
       const ports = monitorPorts(plane);
       const judged = await judgeMonitor(ports, settings, asOf);
-      const end = startOfDay(asOf);
+      const delay = settings.kind === "performance" ? settings.with.label_delay : 0;
+      const end = startOfDay(asOf - delay);
       const newest = judged.at(-1)?.window ?? { start: end - settings.windowLength, end };
       if (judged.length === 0) await judgeWindowNow(ports, settings, newest, asOf);
       const row = await record.monitors.report(settings.name, newest.start, newest.end);
@@ -67,7 +68,7 @@ function reportOf(row: MonitorReportRow, endpoint: string): MonitorReport {
     windowFrom: dayOf(row.windowStart),
     windowTo: dayOf(row.windowEnd),
     status: row.status,
-    summary: judgement.summary,
+    summary: [judgement.summary, judgement.action].filter((text) => text !== undefined).join(" "),
     rows: judgement.rows,
     createdAt: row.createdAt,
     ...(row.runId === undefined ? {} : { triggeredRunId: row.runId }),
