@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
 /** The commands as a user types them, over one small project: first each for itself, then as clients of `espalier up`. */
 const main = resolve(import.meta.dirname, "main.ts");
@@ -59,8 +60,17 @@ afterAll(async () => {
     child.kill("SIGTERM");
     await once(child, "exit");
   }
-  rmSync(folder, { recursive: true, force: true });
+  await stopBackground();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
+
+/** A background control plane would end by itself, ten seconds after the last run. */
+async function stopBackground(): Promise<void> {
+  const owner = join(folder, ".espalier/owner.json");
+  if (!existsSync(owner)) return;
+  process.kill(JSON.parse(readFileSync(owner, "utf8")).pid, "SIGTERM");
+  await vi.waitFor(() => expect(existsSync(owner)).toBe(false), 10_000);
+}
 
 function start(...words: string[]): ChildProcess & { stdout: NodeJS.ReadableStream; stderr: NodeJS.ReadableStream } {
   const child = spawn(process.execPath, [main, ...words], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
@@ -115,9 +125,10 @@ test("with a control plane up, the commands are its clients: approve, compare, w
   expect((await espalier("approve")).out).toContain("Publish the sum?");
   expect((await espalier("approve", `${first.id}/ask`)).out).toContain("ask is approved");
   const second = start("run", "train", "-p", "factor=5");
+  const secondEnd = once(second, "exit");
   await lineOf(second.stdout, /waiting/);
   expect((await espalier("approve", "latest/ask")).code).toBe(0);
-  expect(await once(second, "exit")).toEqual([0, null]);
+  expect(await secondEnd).toEqual([0, null]);
 
   const compared = await espalier("runs", "compare", first.id, "latest");
   expect(compared.out).toMatch(/param factor\s+3\s+5/);
@@ -151,11 +162,36 @@ test("Ctrl-C cancels the run and waits for its end; its log stays", async () => 
 test("a detached run is followed, and cancelled by another command; its log can still be read", async () => {
   const id = (await espalier("run", "endless", "--detach")).out.split("\n")[0] ?? "";
   const follow = start("logs", id, "--follow");
+  const followed = once(follow, "exit");
   expect(await lineOf(follow.stdout, /begun/)).toBe("begun");
   expect((await espalier("cancel", id)).out).toContain("is cancelled");
-  expect(await once(follow, "exit")).toEqual([0, null]);
+  expect(await followed).toEqual([0, null]);
   expect((await espalier("logs", id)).out).toBe("begun\n");
 });
+
+test("a reader that has seen enough ends no command in a crash", async () => {
+  const list = start("runs", "list", "--json");
+  list.stdout.once("data", () => (list.stdout as unknown as Readable).destroy());
+  const [complaint, [code]] = await Promise.all([text(list.stderr), once(list, "exit")]);
+  expect({ code, complaint }).toEqual({ code: 0, complaint: "" });
+});
+
+test("the runs of a backfill go on when the command has ended", async () => {
+  const dated = `name: dated\nschedule: { cron: "0 3 * * 1" }\nsteps:\n  say: { run: "echo \${{ run.date }} > \${{ outputs.day }}", outputs: { day: file } }\n`;
+  writeFileSync(join(folder, "pipelines/dated.yaml"), dated);
+  const out = JSON.parse((await espalier("schedule", "backfill", "dated", "2026-11-01", "2026-11-16", "--json")).out);
+  expect(out.map((run: { due: string }) => run.due)).toEqual(["2026-11-02T03:00:00.000Z", "2026-11-09T03:00:00.000Z"]);
+  for (const { runId } of out) await ended(runId);
+});
+
+/** The run comes to its end while this only looks. */
+async function ended(id: string): Promise<void> {
+  for (;;) {
+    const { run } = JSON.parse((await espalier("runs", "show", id, "--json")).out);
+    if (["failed", "cancelled"].includes(run.state)) throw new Error(`run ${id} is ${run.state}`);
+    if (run.state === "succeeded") return;
+  }
+}
 
 /** The run's approval is asked for: `approve` lists it. */
 async function waiting(id: string): Promise<void> {

@@ -37,6 +37,15 @@ function commandFirst(words: readonly string[]): string[] {
   return count >= words.length ? [...words] : [...words.slice(count), ...words.slice(0, count)];
 }
 
+/** A reader that has seen enough (`| head`) closes the pipe; what the command does for the project goes on to its end. */
+function outliveReader(stream: NodeJS.WriteStream): void {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+  });
+}
+
+outliveReader(process.stdout);
+outliveReader(process.stderr);
 const [major = 0] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   process.stderr.write(

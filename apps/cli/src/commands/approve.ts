@@ -1,5 +1,6 @@
 import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
+import { startInBackground } from "../background.ts";
 import { type CommonOptions, projectCommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
@@ -19,6 +20,7 @@ export function command(): Command {
 }
 
 async function approve(place: string | undefined, options: ApproveOptions): Promise<void> {
+  if (place !== undefined) await startInBackground(options);
   await withSession(options, async ({ client }) => {
     if (place === undefined) {
       const { items } = await client.call("approvals.list", { query: { state: "waiting" } });

@@ -62,8 +62,10 @@ async function printLog(client: Client, place: Place, options: LogsOptions): Pro
     ...(options.attempt === undefined ? {} : { attempt: Number(options.attempt) }),
   };
   if (options.follow) {
+    // `| head` has read enough.
     for await (const { data } of client.events("logs.follow", { params, query: which }))
-      process.stdout.write(data.text);
+      if (!process.stdout.writable) return;
+      else process.stdout.write(data.text);
     return;
   }
   let offset = 0;

@@ -1,16 +1,12 @@
-import { spawn } from "node:child_process";
-import { mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
-import { EspalierError, ulid } from "@espalier/core";
-import { entryPoint, findProject } from "@espalier/host";
+import { ulid } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
+import { startInBackground } from "../background.ts";
 import { projectCommand } from "../project-command.ts";
 import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
-import { runningOwner, withSession } from "../session.ts";
+import { withSession } from "../session.ts";
 import { followRun, throwIfFailed } from "../terminal/follow-run.ts";
 import { formatSeconds, printJson, printLine } from "../terminal/output.ts";
-import { waitUntil } from "../wait-until.ts";
 
 interface RunCommandOptions extends RunRequestOptions {
   detach?: boolean;
@@ -44,31 +40,4 @@ async function run(pipeline: string | undefined, options: RunCommandOptions): Pr
       printLine(`${colors.green("succeeded")} in ${seconds}: ${summary.join(", ")}`);
     }
   });
-}
-
-/** A control plane of its own process, which ends when no run is left. */
-async function startInBackground({ project, stack }: RunCommandOptions): Promise<void> {
-  const directory = await findProject(project ?? process.cwd());
-  if ((await runningOwner(directory)) !== undefined) return;
-  await mkdir(join(directory, ".espalier"), { recursive: true });
-  const log = await open(join(directory, ".espalier", "control-plane.log"), "a");
-  const words = ["up", "--port", "0", "--until-idle", "--project", directory];
-  const child = spawn(
-    process.execPath,
-    [entryPoint("cli"), ...words, ...(stack === undefined ? [] : ["--stack", stack])],
-    { detached: true, stdio: ["ignore", log.fd, log.fd] },
-  );
-  child.unref();
-  try {
-    await waitUntil(async () => {
-      if ((await runningOwner(directory)) !== undefined) return true;
-      if (child.exitCode === null) return false;
-      throw new EspalierError("UNAVAILABLE", `The background control plane ended with ${child.exitCode}`, {
-        at: ".espalier/control-plane.log",
-        hint: "Read that log, or run `espalier up`.",
-      });
-    }, 15_000);
-  } finally {
-    await log.close();
-  }
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { startInBackground } from "../background.ts";
 import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
@@ -52,6 +53,7 @@ async function change(
 }
 
 async function backfill(pipeline: string, from: string, to: string, options: CommonOptions): Promise<void> {
+  await startInBackground(options);
   await withSession(options, async ({ client }) => {
     const { runs } = await client.call("schedules.backfill", { params: { pipeline }, body: { from, to } });
     if (options.json) return printJson(runs);
@@ -59,5 +61,7 @@ async function backfill(pipeline: string, from: string, to: string, options: Com
       ["due", "run", ""],
       runs.map((run) => [run.due, run.runId, run.created ? "created" : "was run already"]),
     );
+    if (runs.some((run) => run.created))
+      printLine("They run in the background: `espalier runs list` shows how far they are.");
   });
 }
