@@ -101,10 +101,11 @@ async function startRollout(
   if (endpoint === undefined) throw noEndpoint(request.endpoint);
   if (now.state === "rolled_back" || now.state === "failed") {
     throw new EspalierError(
-      "UNAVAILABLE",
+      detailsOf(now).failure ?? "UNAVAILABLE",
       `${request.version.name} version ${candidate.version} does not serve: ${now.reason ?? now.state}`,
       {
-        hint: "What was served before is served again. The endpoint's log has the cause.",
+        at: `endpoints.${request.endpoint}`,
+        hint: `${before === undefined ? "Nothing is served." : "What was served before is served again."} A version is never changed: register a model that can be served.`,
       },
     );
   }

@@ -1,4 +1,4 @@
-import { type EndpointSpec, EspalierError, type Json, toEspalierError } from "@espalier/core";
+import { type EndpointSpec, type ErrorCode, EspalierError, type Json, toEspalierError } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
 import { decideRollout } from "../rollouts/decide-rollout.ts";
@@ -15,6 +15,8 @@ export interface RolloutDetails {
   runId: string | null;
   /** Everything of the endpoint's spec but its versions. */
   base: EndpointSpec;
+  /** Why the version could not be served, once that is known. */
+  failure?: ErrorCode;
 }
 
 export function detailsOf(rollout: RolloutRow): RolloutDetails {
@@ -69,13 +71,18 @@ export async function performAction(
 /** A version that can not be served at all: what served before serves on. */
 async function giveUp(plane: ControlPlane, rollout: RolloutRow, cause: unknown): Promise<RolloutRow> {
   const details = detailsOf(rollout);
-  const { message } = toEspalierError(cause);
+  const { code, message } = toEspalierError(cause);
   const before = details.progress.before?.versions ?? [];
   const reason = `version ${rollout.toVersion} could not be served: ${message}`;
   if (before.length > 0) {
     await serveVersions(plane, details.base, before, { reason, by: details.by, runId: details.runId });
   }
-  return plane.record.rollouts.update(rollout.id, { state: "failed", weight: 0, reason });
+  return plane.record.rollouts.update(rollout.id, {
+    state: "failed",
+    weight: 0,
+    reason,
+    details: JSON.parse(JSON.stringify({ ...details, failure: code })) as Json,
+  });
 }
 
 async function moveAlias({ record }: ControlPlane, rollout: RolloutRow, { alias, by }: RolloutDetails): Promise<void> {
