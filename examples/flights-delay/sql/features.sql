@@ -1,7 +1,12 @@
 -- Features of each flight from what was known on its day: nothing here looks at the flight's own day or at a later one.
 -- Labels arrive `label_delay_days` later, so the rates on day d count the flights of days up to d - label_delay_days.
 
--- One row a day and group: the only place that reads all flights.
+-- What lies after `as_of` is not even read. Without `as_of` (for the traffic) each day still sees only the days before it.
+CREATE TEMP VIEW known AS
+SELECT * FROM flights
+WHERE date < coalesce(CAST(getvariable('as_of') AS TIMESTAMP), TIMESTAMP '9999-12-31');
+
+-- One row a day and group.
 CREATE TEMP TABLE counts AS
 SELECT
   CAST(date AS DATE) AS day,
@@ -10,7 +15,7 @@ SELECT
   hour(date) AS hour,
   count(*) AS flights,
   count(*) FILTER (WHERE delay > getvariable('late_minutes')) AS late
-FROM flights
+FROM known
 GROUP BY ALL
 ORDER BY ALL;
 
@@ -77,7 +82,7 @@ SELECT
   CAST(coalesce(h.rate, overall.rate) AS FLOAT) AS hour_rate,
   CAST(coalesce(w.rate, overall.rate) AS FLOAT) AS weekday_rate,
   CAST(f.delay > getvariable('late_minutes') AS INTEGER) AS late
-FROM flights f
+FROM known f
 JOIN overall_rates overall ON overall.day = CAST(f.date AS DATE)
 LEFT JOIN origin_rates o ON o.day = CAST(f.date AS DATE) AND o.origin = f.origin
 LEFT JOIN destination_rates d ON d.day = CAST(f.date AS DATE) AND d.destination = f.destination
