@@ -55,6 +55,8 @@ export function createEndpointClient(
             "content-type": "application/json",
             "content-length": body.length,
             [servingHeaders.predictionId]: prediction.id,
+            // While a canary runs, the same request goes to the same version in every replay.
+            [servingHeaders.stickyKey]: prediction.id,
             [servingHeaders.eventTime]: new Date(prediction.eventTime).toISOString(),
           },
         },
