@@ -57,7 +57,7 @@ test.each([
     "`stacks.x.artifacts.with` must be a mapping, and is 3",
     undefined,
   ],
-  ["project: a\ndefault_stack: y\nstacks: { x: {} }\n", "2:1", "there is no stack `y`", "Did you mean `x`?"],
+  ["project: a\ndefault_stack: y\nstacks: { x: {} }\n", "2:1", "there is no stack `y`", "Known stacks: x."],
   [
     "project: a\nstacks:\n  x: { extends: y }\n  y: { extends: x }\n",
     "4:8",
