@@ -90,7 +90,8 @@ export function monitorPorts(plane: ControlPlane): MonitorPorts {
       },
     },
     profiles: known,
-    openDatabase: async () => (await loadEmbeddedParts()).openDuckDb({ threads: 2, memoryLimit: "700MB" }),
+    // One thread: sums of floating-point numbers then repeat, and a window judged again gives the same report.
+    openDatabase: async () => (await loadEmbeddedParts()).openDuckDb({ threads: 1, memoryLimit: "700MB" }),
     files: (endpoint) => trafficFiles(plane, endpoint),
     referenceTable: async (served, reference) => referenceTable(plane, await requireVersion(plane, served), reference),
     modelInputs: async (served) =>
