@@ -60,8 +60,11 @@ export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"en
     },
     "endpoints.delete": async ({ params }) => {
       await requireEndpoint(plane, params.name);
-      await stack.deployer.delete(params.name);
-      await record.endpoints.delete(params.name);
+      // Between the two steps a revival would find a wanted endpoint that does not serve, and start it for good.
+      await exclusively(plane, params.name, async () => {
+        await stack.deployer.delete(params.name);
+        await record.endpoints.delete(params.name);
+      });
       return { done: true };
     },
     "rollouts.advance": async ({ params }) => {
