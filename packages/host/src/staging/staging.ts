@@ -147,7 +147,8 @@ export function createStaging(options: StagingOptions): HostStaging {
         const ages = await Promise.all(["", "log", "events.jsonl"].map((file) => ageOf(join(path, file))));
         const age = Math.min(...ages);
         const ended = (await isThere(join(path, "exit.json"))) || (await isThere(join(path, "launcher-exit.json")));
-        if (age > (ended ? keepEndedMilliseconds : keepUnknownMilliseconds)) {
+        // What is gone by now is being laid out anew by an attempt that was taken over: removing it would take the step's inputs away.
+        if (Number.isFinite(age) && age > (ended ? keepEndedMilliseconds : keepUnknownMilliseconds)) {
           await rm(path, { recursive: true, force: true });
         }
       }
