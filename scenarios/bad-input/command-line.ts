@@ -36,7 +36,12 @@ export interface Running {
 
 /** The real command line, in a process of its own. */
 export function start(folder: string, words: readonly string[], input = ""): Running {
-  const child = spawn(process.execPath, [main, ...words], { cwd: folder, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...words], {
+    cwd: folder,
+    // Colours are for people, also where CI asks for them.
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   let text = "";
   const waiting: { wanted: string; resolve: () => void }[] = [];
   const take = (chunk: Buffer): void => {
