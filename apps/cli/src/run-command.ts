@@ -1,6 +1,5 @@
-import { EspalierError, toEspalierError } from "@espalier/core";
+import { closest, EspalierError, toEspalierError } from "@espalier/core";
 import { CommanderError } from "commander";
-import { closest } from "./closest.ts";
 import type { CommandModule } from "./command-table.ts";
 import { commandTable } from "./command-table.ts";
 import { printError } from "./terminal/output.ts";
