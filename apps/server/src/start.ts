@@ -25,6 +25,7 @@ import { remoteWork } from "./launcher/remote-work.ts";
 import { listen } from "./listen.ts";
 import { createLogger } from "./logger.ts";
 import { startLoops } from "./loops.ts";
+import { registerMlflow } from "./mlflow/register-mlflow.ts";
 import { deliverBeforeClose } from "./notices/notices.ts";
 import { acquireOwnership, type Owned } from "./owner/ownership.ts";
 import { builtinsByName, makeEngine } from "./start-engine.ts";
@@ -199,6 +200,7 @@ async function compose(
     audit: (entry) => record.audit.append(entry),
   });
   await app.register(async (scope) => registerLauncherRoutes(scope, plane));
+  await registerMlflow(app, plane);
   const closer = closerOf(app);
   url = await listen(app, { host, port });
   closers.push(closer);

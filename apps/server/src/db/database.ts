@@ -4,6 +4,7 @@ import { postgresDialect } from "./dialect/postgres-dialect.ts";
 import { isSerializationFailure } from "./dialect/postgres-errors.ts";
 import { type SqliteOptions, sqliteDialect } from "./dialect/sqlite-dialect.ts";
 import { migrate } from "./migrations/migrate.ts";
+import type { MirrorNames } from "./mirror-changes.ts";
 import type { RecordSchema } from "./schema/record-schema.ts";
 
 export type RecordLocation = { sqlitePath: string } | { postgresUrl: string };
@@ -13,10 +14,14 @@ export type RecordTransaction = Transaction<RecordSchema>;
 /** One project's view of the database. Every query names `projectId`. */
 export interface RecordDatabase {
   kysely: Kysely<RecordSchema>;
+  /** For reads that may take long: it sees what is committed and never holds up a writer. */
+  reader: Kysely<RecordSchema>;
   kind: "sqlite" | "postgres";
   projectId: string;
   /** The database's clock, ms since the epoch. */
   now: RawBuilder<number>;
+  /** Who is told of changes; set once, when the stack is open. */
+  mirrors: MirrorNames;
   /** Nothing but this transaction's queries may be awaited in `work`: on SQLite everybody else waits, on PostgreSQL it may run again. */
   transaction<T>(work: (transaction: RecordTransaction) => Promise<T>): Promise<T>;
 }
@@ -43,8 +48,10 @@ export async function openDatabase(
   }
   return {
     kysely,
+    reader: kysely,
     kind,
     projectId,
+    mirrors: { tracking: [], registry: [] },
     now: kind === "sqlite" ? sqliteNow : postgresNow,
     transaction: (work) => runTransaction(kysely, work),
   };

@@ -23,6 +23,7 @@ import { createScheduleQueries, type ScheduleQueries } from "./queries/schedules
 import { createSettingQueries, type SettingQueries } from "./queries/settings.ts";
 import { createSimulationQueries, type SimulationQueries } from "./queries/simulations.ts";
 import { createTokenQueries, type TokenQueries } from "./queries/tokens.ts";
+import { createTrackingQueries, type TrackingQueries } from "./queries/tracking/tracking.ts";
 import { createVerdictQueries, type VerdictQueries } from "./queries/verdicts.ts";
 import { createRunListeners, type RunListeners } from "./run-listeners.ts";
 
@@ -40,6 +41,8 @@ export interface ProjectRecord {
   engine: EngineRecord & Required<Pick<EngineRecord, "applyAll">>;
   runs: RunQueries;
   runMetrics: RunMetricQueries;
+  /** What MLflow's clients log and look up. */
+  tracking: TrackingQueries;
   datasets: DatasetQueries;
   models: ModelQueries;
   aliases: AliasQueries;
@@ -79,6 +82,7 @@ export async function openRecord(
     engine: createEngineRecord(database, listeners.changed),
     runs,
     runMetrics: createRunMetricQueries(database, runs),
+    tracking: createTrackingQueries(database),
     datasets: createDatasetQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),

@@ -3,6 +3,7 @@ import { EspalierError } from "@espalier/core";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
+import { authenticateMlflow } from "./authenticate-mlflow.ts";
 import { errorBody, errorForClient } from "./error-reply.ts";
 import { authorize, type Principal, type ServerPolicy, type VerifyToken } from "./principal.ts";
 
@@ -53,7 +54,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     checkHost(options.hosts, request.headers.host, request.headers.origin);
     const policy = request.is404 ? unknownRoutePolicy(request) : request.routeOptions.config.policy;
     if (policy === "open" || policy === "signed") return;
-    request.principal = await authenticate(request, options.verifyToken);
+    const isMlflow = policy === "mlflow-read" || policy === "mlflow-write";
+    request.principal = isMlflow
+      ? await authenticateMlflow(request, options.verifyToken)
+      : await authenticate(request, options.verifyToken);
     if (policy === undefined) throw new EspalierError("PERMISSION_DENIED", "Nobody may call this route");
     const { id } = (request.params ?? {}) as { id?: string };
     authorize(policy, request.principal, id);

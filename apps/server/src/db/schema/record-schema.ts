@@ -10,6 +10,14 @@ import type {
   StepsTable,
 } from "./engine.ts";
 import type {
+  LoggedModelMetricsTable,
+  LoggedModelParamsTable,
+  LoggedModelsTable,
+  LoggedModelTagsTable,
+  RunModelsTable,
+} from "./logged-models.ts";
+import type { MirrorNamesTable, MirrorOutboxTable, MirrorStatusTable } from "./mirrors.ts";
+import type {
   AuditTable,
   LineageEdgesTable,
   MonitorReportsTable,
@@ -31,7 +39,17 @@ import type {
   RegisteredModelTagsTable,
   RolloutsTable,
   VerdictsTable,
+  WebhooksTable,
 } from "./registry.ts";
+import type {
+  AssessmentsTable,
+  SpansTable,
+  TraceLinksTable,
+  TraceMetadataTable,
+  TracesTable,
+  TraceTagsTable,
+} from "./traces.ts";
+import type { FileUploadPartsTable, FileUploadsTable, TrackedFilesTable } from "./tracked-files.ts";
 import type {
   CountersTable,
   ExperimentsTable,
@@ -89,4 +107,22 @@ export interface RecordSchema {
   tokens: TokensTable;
   audit: AuditTable;
   notices: NoticesTable;
+  webhooks: WebhooksTable;
+  logged_models: LoggedModelsTable;
+  logged_model_params: LoggedModelParamsTable;
+  logged_model_tags: LoggedModelTagsTable;
+  logged_model_metrics: LoggedModelMetricsTable;
+  run_models: RunModelsTable;
+  traces: TracesTable;
+  trace_tags: TraceTagsTable;
+  trace_metadata: TraceMetadataTable;
+  spans: SpansTable;
+  assessments: AssessmentsTable;
+  trace_links: TraceLinksTable;
+  tracked_files: TrackedFilesTable;
+  file_uploads: FileUploadsTable;
+  file_upload_parts: FileUploadPartsTable;
+  mirror_outbox: MirrorOutboxTable;
+  mirror_names: MirrorNamesTable;
+  mirror_status: MirrorStatusTable;
 }

@@ -1,3 +1,5 @@
+import type { Generated } from "kysely";
+
 /** Tables of named things: datasets, models, verdicts, endpoints, as Kysely sees them; the migrations say what they mean. */
 
 export interface DatasetsTable {
@@ -58,6 +60,10 @@ export interface ModelVersionsTable {
   user_id: string;
   creation_time: number;
   last_updated_time: number;
+  model_id: string | null;
+  run_link: string | null;
+  status_message: string | null;
+  idempotent: Generated<number>;
 }
 
 export interface ModelVersionTagsTable {
@@ -141,4 +147,17 @@ export interface RolloutsTable {
   details: string;
   started_at: number;
   finished_at: number | null;
+}
+
+export interface WebhooksTable {
+  project_id: string;
+  webhook_id: string;
+  name: string;
+  url: string;
+  description: string | null;
+  events: string;
+  status: string;
+  secret_name: string | null;
+  creation_time: number;
+  last_updated_time: number;
 }
