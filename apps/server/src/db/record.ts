@@ -9,6 +9,7 @@ import { createEndpointQueries, type EndpointQueries } from "./queries/endpoints
 import { createEngineRecord } from "./queries/engine/engine-record.ts";
 import { dropLeases } from "./queries/engine/leases.ts";
 import { ensureDefaultExperiment } from "./queries/experiments.ts";
+import { createFileQueries, type FileQueries } from "./queries/files.ts";
 import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
 import { createModelQueries, type ModelQueries } from "./queries/models.ts";
@@ -43,6 +44,8 @@ export interface ProjectRecord {
   runMetrics: RunMetricQueries;
   /** What MLflow's clients log and look up. */
   tracking: TrackingQueries;
+  /** Files behind the artifact proxy, by path. */
+  files: FileQueries;
   datasets: DatasetQueries;
   models: ModelQueries;
   aliases: AliasQueries;
@@ -83,6 +86,7 @@ export async function openRecord(
     runs,
     runMetrics: createRunMetricQueries(database, runs),
     tracking: createTrackingQueries(database),
+    files: createFileQueries(database),
     datasets: createDatasetQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),
