@@ -65,7 +65,8 @@ class Server:
                 text = error.read(65536).decode("utf-8", "replace")
                 if error.code in (403, 410) and not self._is_ours(url):
                     raise Expired(url)
-                if error.code == 409:
+                # Its token dies with the attempt.
+                if error.code in (401, 409) and self._is_ours(url):
                     raise Over(text)
                 if error.code != 429 and error.code < 500:
                     raise LauncherError("%s %s answered %d: %s" % (method, _without_query(url), error.code, text[:500]))

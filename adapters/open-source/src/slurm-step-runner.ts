@@ -66,6 +66,7 @@ export function createSlurmStepRunner(
 
   return {
     sharesFiles: config.shares_project ?? false,
+    elsewhere: true,
     submit(spec, context) {
       // Two calls at once would both find nothing and both submit.
       const current = submitting.get(spec.attemptId) ?? submit(spec, context);

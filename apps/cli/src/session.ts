@@ -106,5 +106,5 @@ export async function runningOwner(projectDirectory: string): Promise<Owner | un
 
 async function becomeOwner(projectDirectory: string, stack: string | undefined): Promise<Owner> {
   const { startControlPlane } = await import("@espalier/server");
-  return startControlPlane({ projectDirectory, port: 0, ...(stack === undefined ? {} : { stack }) });
+  return startControlPlane({ projectDirectory, ...(stack === undefined ? {} : { stack }) });
 }

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
 import { EspalierError } from "@espalier/core";
 import type { FastifyInstance } from "fastify";
 import { isLoopback } from "./http/allowed-hosts.ts";
@@ -17,8 +19,23 @@ export async function listen(app: FastifyInstance, { host, port }: Address): Pro
   }
   const address = app.server.address();
   if (address === null || typeof address === "string") throw new EspalierError("INTERNAL", "The server has no address");
-  const local = isLoopback(host) ? host : address.family === "IPv6" ? "::1" : "127.0.0.1";
+  const everywhere = address.address === "0.0.0.0" || address.address === "::";
+  const local = isLoopback(host) || !everywhere ? host : address.family === "IPv6" ? "::1" : "127.0.0.1";
   return `http://${local.includes(":") ? `[${local}]` : local}:${address.port}`;
+}
+
+/** Answers at a further port of this machine too. Errors: PORT_IN_USE, PERMISSION_DENIED. The caller closes it before the app. */
+export async function alsoListen(app: FastifyInstance, { host, port }: Address): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+    app.server.emit("connection", socket),
+  );
+  server.listen({ host, port });
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw listenError(cause, host, port);
+  }
+  return server;
 }
 
 function listenError(cause: unknown, host: string, port: number): EspalierError {

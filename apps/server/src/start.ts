@@ -21,8 +21,9 @@ import { registerSystemRoutes } from "./http/system-routes.ts";
 import { createUrlSigner } from "./http/url-signer.ts";
 import { tokenVerifier } from "./http/verify-token.ts";
 import { registerLauncherRoutes } from "./launcher/launcher-routes.ts";
-import { remoteWork } from "./launcher/remote-work.ts";
-import { listen } from "./listen.ts";
+import { mintAttemptToken, remoteWork } from "./launcher/remote-work.ts";
+import { mlflowVariables } from "./launcher/step-variables.ts";
+import { listenWhereKnown, type Wanted } from "./listen-where-known.ts";
 import { createLogger } from "./logger.ts";
 import { startLoops } from "./loops.ts";
 import { registerMlflow } from "./mlflow/register-mlflow.ts";
@@ -35,7 +36,10 @@ export interface StartOptions {
   projectDirectory: string;
   /** The stack of endpoints, secrets, monitors and artifacts; the project's default when left out. */
   stack?: string;
-  /** 0, the default, takes any free one. */
+  /**
+   * 0 takes any free one. Left out: `control_plane.port`, the port of a `control_plane.url` on loopback, 7878 for `up`, and for a command
+   * any free one. While steps run that know the port of an earlier owner, that one is answered too.
+   */
   port?: number;
   /** 127.0.0.1 by default; any but loopback needs tokens. */
   host?: string;
@@ -131,7 +135,7 @@ async function compose(
   closing: AbortSignal,
   closers: Closer[],
 ): Promise<ControlPlane> {
-  const { host = "127.0.0.1", port = 0 } = options;
+  const { host = "127.0.0.1" } = options;
   const databaseUrl = options.databaseUrl ?? process.env["DATABASE_URL"];
   const record = await openRecord(
     databaseUrl === undefined || databaseUrl === ""
@@ -152,15 +156,18 @@ async function compose(
   const stateFolder = project.stateDirectory;
   let url = "";
   const publicUrl = (): string => project.config.control_plane?.url ?? url;
+  const variables = mlflowVariables(record, { url: () => url, publicUrl });
   const staging = createStaging({
     stateFolder,
     artifacts,
     secrets: stack.secrets,
+    variables,
+    mintToken: (order) => mintAttemptToken(record, order),
     pythonBin: async ({ lock, pythonVersion }) => {
       const text = Buffer.from(await artifacts.readBytes(lock, undefined, 16 * 1024 * 1024)).toString("utf8");
       return environments.bin(text, pythonVersion);
     },
-    remote: (order) => remoteWork(record, publicUrl(), order),
+    remote: (order, token) => remoteWork(publicUrl(), order, token),
   });
   let plane: ControlPlane;
   const engine = makeEngine(
@@ -177,7 +184,7 @@ async function compose(
     environments,
     engine,
     staging,
-    remoteAttempts: createRemoteAttempts({ stateFolder, artifacts, secrets: stack.secrets }),
+    remoteAttempts: createRemoteAttempts({ stateFolder, artifacts, secrets: stack.secrets, variables }),
     builtins,
     signer: createUrlSigner(publicUrl),
     logger,
@@ -202,8 +209,10 @@ async function compose(
   await app.register(async (scope) => registerLauncherRoutes(scope, plane));
   await registerMlflow(app, plane);
   const closer = closerOf(app);
-  url = await listen(app, { host, port });
+  const listening = await listenWhereKnown(app, wantedAddress(options, host, project), { record, stateFolder, logger });
+  url = listening.url;
   closers.push(closer);
+  closers.push(() => listening.close());
   closers.push(() => deliverBeforeClose(plane));
   await engine.start();
   closers.push(() => engine.stop());
@@ -223,6 +232,16 @@ async function requireTokens(host: string, record: ControlPlane["record"]): Prom
     at: "--host",
     hint: "Create one first: `espalier token create <name> --role admin`.",
   });
+}
+
+const usualPort = 7878;
+
+function wantedAddress({ port, role }: StartOptions, host: string, { config }: ControlPlane["project"]): Wanted {
+  const insist = port !== undefined || role === "up";
+  const { url, port: declared } = config.control_plane ?? {};
+  const { hostname, port: portOfUrl } = url === undefined ? { hostname: "", port: "" } : new URL(url);
+  const told = port ?? declared ?? (isLoopback(hostname) && portOfUrl !== "" ? Number(portOfUrl) : undefined);
+  return { host, insist, port: told ?? (role === "up" ? usualPort : undefined) };
 }
 
 function namesOf(project: ControlPlane["project"]): string[] {

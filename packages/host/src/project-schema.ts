@@ -47,7 +47,7 @@ export const projectSchema = z.strictObject({
         .url({ protocol: /^https?$/ })
         .optional()
         .describe("Where steps elsewhere reach the control plane."),
-      port: z.int().min(1).max(65_535).optional().describe("Port of `espalier up`."),
+      port: z.int().min(1).max(65_535).optional().describe("Port of the control plane."),
     })
     .optional(),
   stacks: z.record(nameSchema, stackSchema).optional(),

@@ -8,7 +8,7 @@ import { type CommonOptions, projectCommand } from "../project-command.ts";
 import { printJson, printLine } from "../terminal/output.ts";
 
 interface UpOptions extends CommonOptions {
-  port: string;
+  port?: string;
   host: string;
   stack?: string;
   untilIdle?: boolean;
@@ -19,7 +19,7 @@ export function command(): Command {
     "up",
     "Run the control plane: API, engine, schedules, monitors, rollouts. Ctrl-C stops it; steps and endpoints go on.",
   )
-    .option("--port <number>", "port of the API (0: any free one)", "7878")
+    .option("--port <number>", "port of the API (0: any free one; default: `control_plane.port`, else 7878)")
     .option("--host <address>", "address to listen on; any but loopback needs tokens", "127.0.0.1")
     .option("--stack <name>", "the stack of endpoints, secrets and monitors")
     .option("--until-idle", "end when there has been no run for ten seconds")
@@ -30,9 +30,9 @@ async function up(options: UpOptions): Promise<void> {
   const projectDirectory = await findProject(options.project ?? process.cwd());
   const plane = await startControlPlane({
     projectDirectory,
-    port: portOf(options.port),
     host: options.host,
     role: "up",
+    ...(options.port === undefined ? {} : { port: portOf(options.port) }),
     ...(options.stack === undefined ? {} : { stack: options.stack }),
   });
   if (options.json) printJson({ url: plane.url, pid: process.pid });

@@ -9,7 +9,7 @@ import {
   terminalAttemptStates,
   terminalRunStates,
 } from "@espalier/core";
-import { attemptFolder, readMasked, secretBytes } from "@espalier/host";
+import { attemptFolder, readMasked, readToken, secretBytes } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { ServerEvent } from "../http/handler.ts";
 
@@ -105,13 +105,13 @@ async function findAttempt(
   return { run, attempt };
 }
 
-async function secretsOf({ stack }: ControlPlane, run: RunRow, step: string): Promise<Buffer[]> {
+async function secretsOf({ stack }: ControlPlane, run: RunRow, step: string): Promise<string[]> {
   const values: string[] = [];
   for (const name of run.pipeline.steps[step]?.secrets ?? []) {
     const value = await stack.secrets.get(name);
     if (value !== undefined) values.push(value.reveal());
   }
-  return secretBytes(values);
+  return values;
 }
 
 interface LogBytes {
@@ -124,7 +124,7 @@ async function chunkOf(
   plane: ControlPlane,
   attempt: AttemptRow,
   offset: number,
-  secrets: readonly Buffer[],
+  secrets: readonly string[],
 ): Promise<LogChunk> {
   const isOver = terminalAttemptStates.includes(attempt.state);
   const read =
@@ -144,13 +144,16 @@ async function readFolder(
   { project }: ControlPlane,
   attempt: AttemptRow,
   offset: number,
-  secrets: readonly Buffer[],
+  secrets: readonly string[],
   isOver: boolean,
 ): Promise<LogBytes> {
-  const path = attemptFolder(project.stateDirectory, attempt.id).log;
+  const folder = attemptFolder(project.stateDirectory, attempt.id);
+  const path = folder.log;
+  const token = await readToken(folder);
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
   const start = offset < 0 ? Math.max(0, size + offset) : offset;
-  const read = await readMasked(path, start, largestChunkBytes, secrets, isOver);
+  const hidden = secretBytes(token === undefined ? secrets : [...secrets, token]);
+  const read = await readMasked(path, start, largestChunkBytes, hidden, isOver);
   return { ...read, ended: isOver && read.next >= size };
 }
 

@@ -60,8 +60,9 @@ async function driveStates(
   if (state === "created") {
     // Preparing may take minutes (an environment to install). What another process created may run already, and must be seen to its end.
     const stopped = fresh ? AbortSignal.any([letGo, context.cancel.signal]) : letGo;
-    const { sharesFiles } = target.runner;
-    const work = await abortable(context.options.staging.prepare(order, sharesFiles, { signal: stopped }), stopped);
+    const { sharesFiles, elsewhere = !sharesFiles } = target.runner;
+    const prepared = context.options.staging.prepare(order, sharesFiles, { signal: stopped, elsewhere });
+    const work = await abortable(prepared, stopped);
     failpoint("attempt-prepared");
     stopped.throwIfAborted();
     handle = await target.runner.submit({

@@ -46,8 +46,12 @@ export interface CollectedOutputs {
  * whatever it was doing. Errors: NOT_FOUND and CORRUPTED (an input's blobs), ENVIRONMENT_FAILED, NOT_INSTALLED, DISK_FULL.
  */
 export interface Staging {
-  /** An attempt that was already submitted keeps its folder as it is. */
-  prepare(order: WorkOrder, sharesFiles: boolean, context?: CallContext): Promise<LocalWork | RemoteWork>;
+  /** An attempt that was already submitted keeps its folder as it is. `elsewhere`: as the runner says. */
+  prepare(
+    order: WorkOrder,
+    sharesFiles: boolean,
+    context?: CallContext & { elsewhere?: boolean },
+  ): Promise<LocalWork | RemoteWork>;
   /** Publishes the outputs. STEP_FAILED: one is missing or not of its declared type. */
   collect(order: WorkOrder): Promise<CollectedOutputs>;
   /** A tree with the entries `00000`, `00001`, ... of these artifacts. */

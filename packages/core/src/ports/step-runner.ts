@@ -60,6 +60,8 @@ export type StepStatus =
 export interface StepRunner {
   /** true: takes LocalWork. false: takes RemoteWork. */
   readonly sharesFiles: boolean;
+  /** true: LocalWork runs on another machine that sees the same files, so that 127.0.0.1 is not the control plane there. */
+  readonly elsewhere?: boolean;
   /** Finds by attempt id first: a second submit of one attempt returns the same handle and starts nothing. */
   submit(spec: StepSpec, context?: CallContext): Promise<string>;
   status(handle: string, context?: CallContext): Promise<StepStatus>;

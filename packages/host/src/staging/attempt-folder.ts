@@ -10,6 +10,8 @@ export interface AttemptFolder {
   source: string;
   log: string;
   events: string;
+  /** The attempt's own bearer token, readable by the control plane's user alone. */
+  token: string;
 }
 
 export function attemptFolder(stateFolder: string, attemptId: string): AttemptFolder {
@@ -25,6 +27,7 @@ export function attemptFolder(stateFolder: string, attemptId: string): AttemptFo
     source: join(root, "source"),
     log: join(root, "log"),
     events: join(root, "events.jsonl"),
+    token: join(root, "token"),
   };
 }
 

@@ -16,6 +16,8 @@ import {
 } from "@espalier/core";
 import { type AttemptFolder, attemptFolder, isThere, readIfThere, sizeOf } from "./attempt-folder.ts";
 import { revealSecrets } from "./secrets.ts";
+import type { StepVariables } from "./staging.ts";
+import { readToken } from "./token.ts";
 import { portableVariables } from "./variables.ts";
 
 interface UploadedFile {
@@ -31,8 +33,8 @@ export interface RemoteAttemptsOptions {
   stateFolder: string;
   artifacts: Artifacts;
   secrets: SecretStore;
-  /** Further variables of a step, as in `StagingOptions`. */
-  variables?(order: WorkOrder): Promise<Readonly<Record<string, string>>>;
+  /** As in `StagingOptions`. */
+  variables?: StepVariables;
 }
 
 /** The control plane's half of `docs/launcher-protocol.md`, for whoever serves its routes. Schemas: `@espalier/contract`, launcher.ts. */
@@ -70,6 +72,8 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
         inputs[name] = { type: ref.type, files: await download(name, ref) };
       }
       const lock = order.environment?.lock;
+      // The launcher's token is the step's too: both are good for this attempt alone.
+      const token = (await readToken(folderOf(attemptId))) ?? "";
       return {
         protocol: 1,
         attemptId,
@@ -78,7 +82,7 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
         command: renderCommand(order),
         variables: {
           ...portableVariables(order),
-          ...(await options.variables?.(order)),
+          ...(await options.variables?.(order, { token, elsewhere: true })),
           ...(await revealSecrets(options.secrets, order)),
         },
         params: order.params,

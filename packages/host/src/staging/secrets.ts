@@ -1,5 +1,7 @@
 import { EspalierError, type SecretStore, type WorkOrder } from "@espalier/core";
+import type { AttemptFolder } from "./attempt-folder.ts";
 import { secretBytes } from "./mask.ts";
+import { readToken } from "./token.ts";
 
 /** Values of the secrets that a step declares, by name. */
 export async function revealSecrets(store: SecretStore, order: WorkOrder): Promise<Record<string, string>> {
@@ -17,8 +19,14 @@ export async function revealSecrets(store: SecretStore, order: WorkOrder): Promi
   return revealed;
 }
 
-/** What must be masked of those that are still in the store. */
-export async function knownSecrets(store: SecretStore, names: readonly string[]): Promise<Buffer[]> {
+/** What must be masked in files of an attempt: secrets that are still in the store, and its own token. */
+export async function knownSecrets(
+  store: SecretStore,
+  names: readonly string[],
+  folder: AttemptFolder,
+): Promise<Buffer[]> {
   const found = await Promise.all(names.map((name) => store.get(name)));
-  return secretBytes(found.flatMap((secret) => (secret === undefined ? [] : [secret.reveal()])));
+  const values = found.flatMap((secret) => (secret === undefined ? [] : [secret.reveal()]));
+  const token = await readToken(folder);
+  return secretBytes(token === undefined ? values : [...values, token]);
 }

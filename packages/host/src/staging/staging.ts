@@ -16,9 +16,10 @@ import { type AttemptFolder, attemptFolder, isThere, makeFolder, readRange, size
 import { collectOutputs } from "./collect.ts";
 import { readEventFile } from "./events.ts";
 import { gatherBranches } from "./gather.ts";
-import { maskBytes, maskFile, maskInPlace, secretBytes } from "./mask.ts";
+import { holdsSecret, maskBytes, maskFile, maskInPlace, secretBytes } from "./mask.ts";
 import { layOutUploads, readLastWord, writeOrder } from "./remote-attempts.ts";
 import { knownSecrets, revealSecrets } from "./secrets.ts";
+import { keepToken, readToken } from "./token.ts";
 import { inheritedVariables, portableVariables, withBinFolder } from "./variables.ts";
 
 export interface StagingOptions {
@@ -28,12 +29,20 @@ export interface StagingOptions {
   secrets: SecretStore;
   /** Folder with the programs of a locked Python environment; makes the environment when it is not there yet. */
   pythonBin(environment: NonNullable<WorkOrder["environment"]>, order: WorkOrder): Promise<string>;
-  /** Further variables of a step, such as MLFLOW_TRACKING_URI and a token scoped to the run. */
-  variables?(order: WorkOrder): Promise<Readonly<Record<string, string>>>;
+  /** Further variables of a step that runs code of the user's, such as MLFLOW_TRACKING_URI. */
+  variables?: StepVariables;
+  /** Makes a bearer token that is good for this attempt, as long as it lives. Kept in the attempt's folder and masked like a secret. */
+  mintToken?(order: WorkOrder): Promise<string>;
   /** How a launcher elsewhere reaches this control plane for one attempt. Absent: steps can only run here. */
-  remote?(order: WorkOrder): Promise<RemoteWork>;
+  remote?(order: WorkOrder, token: string): RemoteWork;
   environment?: NodeJS.ProcessEnv;
 }
+
+/** `token` is the attempt's own; `elsewhere`: the step runs on another machine than the control plane. */
+export type StepVariables = (
+  order: WorkOrder,
+  context: { token: string; elsewhere: boolean },
+) => Promise<Readonly<Record<string, string>>>;
 
 const tailBytes = 64 * 1024;
 const keepEndedMilliseconds = 7 * 24 * 3600 * 1000;
@@ -48,7 +57,15 @@ export function createStaging(options: StagingOptions): HostStaging {
   const { artifacts, stateFolder } = options;
   const folderOf = (attemptId: string): AttemptFolder => attemptFolder(stateFolder, attemptId);
 
-  async function prepareLocal(order: WorkOrder): Promise<LocalWork> {
+  async function ownVariables(order: WorkOrder, elsewhere: boolean): Promise<Readonly<Record<string, string>>> {
+    if (options.variables === undefined || "builtin" in order.program) return {};
+    return options.variables(order, { token: await tokenOf(order), elsewhere });
+  }
+
+  const tokenOf = (order: WorkOrder): Promise<string> =>
+    keepToken(folderOf(order.attemptId), async () => (await options.mintToken?.(order)) ?? "");
+
+  async function prepareLocal(order: WorkOrder, elsewhere: boolean): Promise<LocalWork> {
     const folder = folderOf(order.attemptId);
     const secrets = await revealSecrets(options.secrets, order);
     const bin = order.environment ? await options.pythonBin(order.environment, order) : undefined;
@@ -67,7 +84,7 @@ export function createStaging(options: StagingOptions): HostStaging {
     const variables = {
       ...inheritedVariables(options.environment ?? process.env),
       ...portableVariables(order),
-      ...(await options.variables?.(order)),
+      ...(await ownVariables(order, elsewhere)),
       [stepVariables.inputs]: folder.inputs,
       [stepVariables.outputs]: folder.outputs,
       [stepVariables.events]: folder.events,
@@ -99,11 +116,12 @@ export function createStaging(options: StagingOptions): HostStaging {
     const folder = folderOf(order.attemptId);
     if (!(await isThere(folder.root))) await makeFolder(folder);
     await writeOrder(folder, order);
-    return options.remote(order);
+    return options.remote(order, await tokenOf(order));
   }
 
   return {
-    prepare: (order, sharesFiles) => (sharesFiles ? prepareLocal(order) : prepareRemote(order)),
+    prepare: (order, sharesFiles, context) =>
+      sharesFiles ? prepareLocal(order, context?.elsewhere ?? false) : prepareRemote(order),
     async collect(order) {
       const folder = folderOf(order.attemptId);
       await layOutUploads(artifacts, folder);
@@ -114,26 +132,31 @@ export function createStaging(options: StagingOptions): HostStaging {
       return gatherBranches(artifacts, join(stateFolder, "attempts"), branches);
     },
     async readEvents(attemptId, offset, secrets = []) {
-      return readEventFile(folderOf(attemptId).events, offset, await knownSecrets(options.secrets, secrets));
+      const folder = folderOf(attemptId);
+      return readEventFile(folder.events, offset, await knownSecrets(options.secrets, secrets, folder));
     },
     async closeLog(order, tailLines) {
       const folder = folderOf(order.attemptId);
       const size = await sizeOf(folder.log);
       if (size === undefined || size === 0) return { tail: "" };
-      const secrets = secretBytes(Object.values(await revealSecrets(options.secrets, order)));
+      const token = await readToken(folder);
+      const revealed = Object.values(await revealSecrets(options.secrets, order));
+      const secrets = secretBytes(token === undefined ? revealed : [...revealed, token]);
       const start = Math.max(0, size - tailBytes);
       const end = tailLines === 0 ? "" : await readTail(folder.log, start, secrets);
       const masked = join(folder.root, "log.masked");
-      if (secrets.length > 0) await maskFile(folder.log, masked, secrets);
-      const log = await artifacts.putFile(secrets.length > 0 ? masked : folder.log, "file");
+      const tells = await holdsSecret(folder.log, secrets);
+      if (tells) await maskFile(folder.log, masked, secrets);
+      const log = await artifacts.putFile(tells ? masked : folder.log, "file");
       return { log, tail: end.trimEnd().split("\n").slice(-tailLines).join("\n") };
     },
     lastWord: (attemptId) => readLastWord(folderOf(attemptId)),
     async discard(order, succeeded) {
       const folder = folderOf(order.attemptId);
       // What failed keeps its log and outputs for a look, without secrets; its inputs are copies and may be large.
-      const secrets = await knownSecrets(options.secrets, order.secrets);
+      const secrets = await knownSecrets(options.secrets, order.secrets, folder);
       if (!succeeded && secrets.length > 0) await maskInPlace([folder.log, folder.events], secrets);
+      if (!succeeded) await rm(folder.token, { force: true });
       await rm(succeeded ? folder.root : folder.inputs, { recursive: true, force: true });
       if (succeeded && order.checkpoint !== undefined) {
         await rm(join(stateFolder, "checkpoints", order.checkpoint), { recursive: true, force: true });

@@ -6,6 +6,7 @@ import { loggedModelTables } from "./0002-logged-models.ts";
 import { mirrorTables } from "./0002-mirrors.ts";
 import { registryAdditions } from "./0002-registry.ts";
 import { searchIndexes } from "./0002-search.ts";
+import { tokenIndexes } from "./0002-tokens.ts";
 import { traceTables } from "./0002-traces.ts";
 import { trackedFileTables } from "./0002-tracked-files.ts";
 import type { Migration } from "./migration.ts";
@@ -32,6 +33,7 @@ export const migrations: readonly Migration[] = [
       ...trackedFileTables(types),
       ...mirrorTables(types),
       ...searchIndexes(types),
+      ...tokenIndexes(),
     ],
   },
 ];

@@ -40,7 +40,7 @@ export interface TokenQueries {
   list(page: PageRequest): Promise<Page<TokenRow>>;
   /** Idempotent. Errors: NOT_FOUND. */
   revoke(id: string): Promise<void>;
-  /** Tokens of a run or attempt that ended. */
+  /** Tokens of a run or attempt that ended; those of attempts the engine's own moves take away. */
   revokeScope(scope: Exclude<TokenScope, { kind: "project" }>): Promise<void>;
 }
 

@@ -134,6 +134,8 @@ export async function moveAttempt(
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", attemptId)
     .execute();
+  // In the same transaction: a token is good for exactly as long as its attempt lives, whoever is killed when.
+  if (ends) await forgetTokens(database, transaction, attemptId);
   const { cause, exitCode, message } = patch;
   const payload = { cause, exitCode, message };
   const events: NewRunEvent[] = [{ type: `attempt.${to}`, step: moved.step, branch: moved.branch, attemptId, payload }];
@@ -142,6 +144,20 @@ export async function moveAttempt(
   }
   if (to === "succeeded") await publishToCache(database, transaction, runId, attemptId, moved);
   return events;
+}
+
+/** Not only revoked: a row for every attempt that ever was would be of no use to anybody. */
+async function forgetTokens(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  attemptId: string,
+): Promise<void> {
+  await transaction
+    .deleteFrom("tokens")
+    .where("project_id", "=", database.projectId)
+    .where("scope_kind", "=", "attempt")
+    .where("scope_id", "=", attemptId)
+    .execute();
 }
 
 async function publishToCache(

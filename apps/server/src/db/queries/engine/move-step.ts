@@ -2,6 +2,7 @@ import { type EngineChange, EspalierError, terminalStepStates } from "@espalier/
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { toJson } from "../../json.ts";
+import { noteTracking } from "../../mirror-changes.ts";
 import { leavable, wrongState } from "./lease-guard.ts";
 import type { NewRunEvent } from "./run-events.ts";
 
@@ -49,7 +50,33 @@ export async function moveStep(
     throw wrongState(`step ${change.step}${branch} of run ${runId}`, present?.state, from, to);
   }
   const { reason, error, cachedFrom } = patch;
+  if (cachedFrom !== undefined && cachedFrom !== "") await tagCached(database, transaction, runId, change, cachedFrom);
   return [{ type: `step.${to}`, step: change.step, branch: change.branch, payload: { reason, error, cachedFrom } }];
+}
+
+/** A map may have thousands of branches, and clients read all tags of a run at once. */
+const mostTaggedBranches = 100;
+
+/** A cached step has no run of its own below its pipeline's run: a tag there says which attempt it stands for. */
+async function tagCached(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  runId: string,
+  { step, branch }: { step: string; branch: number },
+  attemptId: string,
+): Promise<void> {
+  if (branch >= mostTaggedBranches) return;
+  const key = `espalier.cached.${step}${branch === -1 ? "" : `[${branch}]`}`;
+  await transaction
+    .insertInto("tags")
+    .values({ project_id: database.projectId, run_id: runId, key, value: attemptId })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["project_id", "run_id", "key"])
+        .doUpdateSet((columns) => ({ value: columns.ref("excluded.value") })),
+    )
+    .execute();
+  await noteTracking(database, transaction, { kind: "tags", subject: runId, tags: { [key]: attemptId } });
 }
 
 export async function createBranches(
