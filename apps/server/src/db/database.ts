@@ -72,8 +72,10 @@ async function runTransaction<T>(
 
 /** LIKE, the same on both: case-sensitive unless `ignoreCase` (ASCII letters only), `\` escapes `%` and `_`. */
 export function like(column: RawBuilder<string>, pattern: string, ignoreCase = false): RawBuilder<boolean> {
+  // Lowered here, for lower() of a parameter goes by the server's locale in PostgreSQL.
+  const lowered = ignoreCase ? pattern.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()) : pattern;
   return ignoreCase
-    ? sql<boolean>`lower(${column}) LIKE lower(${pattern}) ESCAPE '\\'`
+    ? sql<boolean>`lower(${column}) LIKE ${lowered} ESCAPE '\\'`
     : sql<boolean>`${column} LIKE ${pattern} ESCAPE '\\'`;
 }
 
