@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type ArtifactStore, type ByteStream, EspalierError, type ToolManifest } from "@espalier/core";
 import { z } from "zod";
@@ -50,15 +50,18 @@ export function createFilesystemArtifactStore(config: FilesystemConfig): Artifac
         });
         await prepared;
         if (options.ifAbsent && (await exists(path))) return;
-        const size = await writeNewFile(temporary, abortable(body, options.signal), {
-          mode: 0o444,
-          maxBytes: options.size,
-          sync: config.sync ?? false,
-        });
+        const linked = options.localCopy !== undefined && (await linkCopy(options.localCopy, temporary, config.sync));
+        const size = linked
+          ? (await stat(temporary)).size
+          : await writeNewFile(temporary, abortable(body, options.signal), {
+              mode: 0o444,
+              maxBytes: options.size,
+              sync: config.sync ?? false,
+            });
         if (size !== options.size) throw wrongSize(key, options.size, size);
         await mkdir(dirname(path), { recursive: true });
         await publish(temporary, path, options.ifAbsent ?? false);
-        if (config.sync) await syncFolder(dirname(path));
+        if (config.sync) await syncPath(dirname(path));
       } catch (error) {
         throw fromDiskError(error, path);
       } finally {
@@ -141,7 +144,20 @@ async function publish(temporary: string, path: string, ifAbsent: boolean): Prom
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** false: the file lies on another disk, or the disk knows no links, and must be copied. */
+async function linkCopy(from: string, to: string, sync: boolean | undefined): Promise<boolean> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (hasSystemCode(error, "EXDEV", "EPERM", "ENOTSUP", "ENOSYS", "EMLINK")) return false;
+    throw error;
+  }
+  await chmod(to, 0o444);
+  if (sync === true) await syncPath(to);
+  return true;
+}
+
+async function syncPath(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();

@@ -37,6 +37,13 @@ export function createLocalFiles(): LocalFiles {
         throw fromDiskError(error, path);
       }
     },
+    async removeFile(path) {
+      try {
+        await rm(path, { force: true });
+      } catch (error) {
+        throw fromDiskError(error, path);
+      }
+    },
     async writeFolder(path, fill) {
       const temporary = join(dirname(path), temporaryName());
       try {

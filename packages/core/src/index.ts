@@ -10,6 +10,7 @@ export {
   ociManifestType,
   packageModel,
 } from "./artifacts/model-manifest.ts";
+export type { PutStreamOptions } from "./artifacts/publish-stream.ts";
 export { claimStore, readStoreOwner, storeOwnerKey } from "./artifacts/store-owner.ts";
 export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
 export {
@@ -192,10 +193,12 @@ export type { Deployer, EndpointSpec, EndpointStatus, ServedVersion, VersionStat
 export type { ImageRegistry, OciDescriptor } from "./ports/image-registry.ts";
 export type { LocalFile, LocalFiles, WriteIntoFolder } from "./ports/local-files.ts";
 export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
+export type { RegistryMirror, VersionContent } from "./ports/registry-mirror.ts";
 export type { ScheduleEntry, Scheduler } from "./ports/scheduler.ts";
 export { Secret, type SecretStore } from "./ports/secret-store.ts";
 export type { CollectedOutputs, Staging, WorkOrder } from "./ports/staging.ts";
 export type { LocalWork, RemoteWork, StepRunner, StepSpec, StepStatus } from "./ports/step-runner.ts";
+export type { RemoteHome, RunContent, TrackerMirror } from "./ports/tracker-mirror.ts";
 export type {
   AttemptRow,
   CachedResult,
@@ -222,4 +225,18 @@ export {
 export { keysAt, type Salvaged, salvage } from "./schema-faults.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
 export { defineTool, type OpenableComponent, type Ports, type Tool, type ToolHost } from "./tool.ts";
+export type {
+  Lifecycle,
+  TrackedExperiment,
+  TrackedFile,
+  TrackedInput,
+  TrackedModel,
+  TrackedModelLink,
+  TrackedModelMetric,
+  TrackedPoint,
+  TrackedRegisteredModel,
+  TrackedRun,
+  TrackedTags,
+  TrackedVersion,
+} from "./tracked.ts";
 export { ulid } from "./ulid.ts";

@@ -6,6 +6,7 @@ import { blobKey } from "./keys.ts";
 import { createObjects, type Objects, openBlob } from "./objects.ts";
 import type { Pack } from "./packs.ts";
 import { publishBytes, publishFile, publishLists, publishTree } from "./publish.ts";
+import { type PutStreamOptions, publishStream } from "./publish-stream.ts";
 import { findInTree, keysOfArtifact, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
 import { collect, eachConcurrently } from "./streams.ts";
 import { entryDigest, type TreeEntry } from "./tree.ts";
@@ -26,6 +27,11 @@ export interface Artifacts {
     options?: { exclude?: (relativePath: string) => boolean },
   ): Promise<ArtifactRef>;
   putBytes(bytes: Uint8Array, type: "file" | "value"): Promise<ArtifactRef>;
+  /**
+   * Takes in bytes whose digest nobody knows yet: they are hashed on their way into the file `spoolPath`, which is gone afterwards whatever
+   * happens. INVALID_INPUT when their length is not `size`; TOO_LARGE as soon as there are more than `maxBytes`.
+   */
+  putStream(body: ByteStream, options: PutStreamOptions): Promise<ArtifactRef>;
   /** Makes a tree of files whose blobs were uploaded by themselves (a remote step); NOT_FOUND names the first that is missing. */
   adoptTree(files: readonly TreeEntry[], type: "tree" | "model"): Promise<ArtifactRef>;
   /** A tree that holds other artifacts under these names, without copying a byte: a file under its name, a tree as a folder. */
@@ -63,6 +69,7 @@ export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifa
     putFile: (path, type) => publishFile(objects, files, path, type),
     putTree: (path, type, options) => publishTree(objects, files, path, type, options?.exclude),
     putBytes: (bytes, type) => publishBytes(objects, bytes, type),
+    putStream: (body, options) => publishStream(objects, files, body, options),
     async adoptTree(entries, type) {
       await eachConcurrently(entries, 16, async (entry) => {
         const held = await objects.head(blobKey(entryDigest(entry)));

@@ -18,7 +18,7 @@ export interface Objects {
   /** A small object that hashes to its name, whole. */
   readBlob(digest: Digest): Promise<Uint8Array>;
   /** Writes unless an object of this size is there already; one of another size is damaged and replaced. */
-  put(key: string, size: number, open: () => ByteStream): Promise<void>;
+  put(key: string, size: number, open: () => ByteStream, localCopy?: string): Promise<void>;
   putBytes(key: string, bytes: Uint8Array): Promise<void>;
 }
 
@@ -53,10 +53,11 @@ export function createObjects(store: ArtifactStore): Objects {
       if (found !== digest) throw damagedBlob(blobKey(digest), digest, found);
       return bytes;
     },
-    async put(key, size, open) {
+    async put(key, size, open, localCopy) {
       const existing = await store.head(key);
       if (existing?.size === size) return;
-      await store.put(key, open(), { size, ifAbsent: existing === undefined });
+      const options = { size, ifAbsent: existing === undefined };
+      await store.put(key, open(), localCopy === undefined ? options : { ...options, localCopy });
     },
     async putBytes(key, bytes) {
       const existing = await store.head(key);

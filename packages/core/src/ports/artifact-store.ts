@@ -10,6 +10,11 @@ export interface PutOptions extends CallContext {
   size: number;
   /** Write only when the key is absent; an existing key is then success, its bytes untouched (content addressing makes them equal). */
   ifAbsent?: boolean;
+  /**
+   * Absolute path of a file on this machine with exactly the bytes of `body`, which its owner removes afterwards and never writes again. A
+   * store on the same disk may link it instead of copying `body`; every other store takes no notice.
+   */
+  localCopy?: string;
 }
 
 export interface GetOptions extends CallContext {

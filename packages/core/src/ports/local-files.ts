@@ -25,6 +25,8 @@ export interface LocalFiles {
   read(path: string): ByteStream;
   /** Atomic: a temporary name, then a rename over whatever file is there. Makes parent folders. */
   writeFile(path: string, body: ByteStream, options?: { executable?: boolean }): Promise<void>;
+  /** A file; removing what is not there is success. */
+  removeFile(path: string): Promise<void>;
   /**
    * Atomic: what `fill` writes lands in a temporary folder that is then renamed; nothing is left when it throws.
    * ALREADY_EXISTS when `path` is there and is not an empty folder.

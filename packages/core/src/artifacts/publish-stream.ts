@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import type { ArtifactRef } from "../artifact.ts";
+import type { Digest } from "../canonical-json.ts";
+import { EspalierError } from "../errors.ts";
+import type { ByteStream } from "../ports/artifact-store.ts";
+import type { LocalFiles } from "../ports/local-files.ts";
+import { blobKey } from "./keys.ts";
+import type { Objects } from "./objects.ts";
+
+export interface PutStreamOptions {
+  /** Absolute path of a file that is not there yet, best on the store's own disk. */
+  spoolPath: string;
+  /** Bytes that the sender promised. */
+  size?: number;
+  maxBytes?: number;
+}
+
+/** Beyond this many bytes in one piece, a disk and a hash gain nothing. */
+const pieceBytes = 256 * 1024;
+
+export async function publishStream(
+  objects: Objects,
+  files: LocalFiles,
+  body: ByteStream,
+  { spoolPath, size: promised, maxBytes }: PutStreamOptions,
+): Promise<ArtifactRef> {
+  const hash = createHash("sha256");
+  let size = 0;
+  async function* counted(): ByteStream {
+    for await (const piece of inPieces(body)) {
+      size += piece.byteLength;
+      if (maxBytes !== undefined && size > maxBytes) {
+        throw new EspalierError("TOO_LARGE", `A file has at most ${maxBytes} bytes here`, { details: { maxBytes } });
+      }
+      hash.update(piece);
+      yield piece;
+    }
+    // Before the end of the stream, so that no file of a wrong length ever gets its name.
+    if (promised !== undefined && size !== promised) {
+      throw new EspalierError("INVALID_INPUT", `${promised} bytes were announced, and ${size} came`, {
+        hint: "Send the file again.",
+      });
+    }
+  }
+  try {
+    await files.writeFile(spoolPath, counted());
+    const digest: Digest = `sha256:${hash.digest("hex")}`;
+    await objects.put(blobKey(digest), size, () => files.read(spoolPath), spoolPath);
+    return { type: "file", digest, size };
+  } finally {
+    await files.removeFile(spoolPath);
+  }
+}
+
+/** A socket gives 64 KiB at a time; hashing and writing more at once takes fewer trips. */
+async function* inPieces(body: ByteStream): ByteStream {
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  for await (const chunk of body) {
+    held.push(chunk);
+    heldBytes += chunk.byteLength;
+    if (heldBytes < pieceBytes) continue;
+    yield held.length === 1 ? chunk : Buffer.concat(held, heldBytes);
+    held = [];
+    heldBytes = 0;
+  }
+  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
+}
