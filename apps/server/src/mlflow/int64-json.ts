@@ -27,13 +27,19 @@ export function parseJson(text: string): unknown {
 export function writeJson(value: unknown): string {
   return JSON.stringify(value, (_key, member: unknown) => {
     if (typeof member === "bigint") return engine.rawJSON(member.toString());
-    if (typeof member === "number" && !Number.isFinite(member)) return doubleText(member);
+    if (typeof member === "number" && !Number.isFinite(member)) return jsonDouble(member);
     return member;
   });
 }
 
+/** For a document that JSON.stringify writes without a replacer, which is several times faster. */
+export function jsonInteger(value: number | bigint): unknown {
+  return typeof value === "bigint" ? engine.rawJSON(value.toString()) : value;
+}
+
 /** MLflow answers infinities as the greatest doubles. */
-function doubleText(value: number): string | number {
+export function jsonDouble(value: number): string | number {
+  if (Number.isFinite(value)) return value;
   if (Number.isNaN(value)) return "NaN";
   return value > 0 ? Number.MAX_VALUE : -Number.MAX_VALUE;
 }

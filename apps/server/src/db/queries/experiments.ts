@@ -28,32 +28,62 @@ export async function ensureExperiment(
   transaction: RecordTransaction,
   name: string,
 ): Promise<string> {
+  return (
+    (await findExperiment(database, transaction, name)) ??
+    (await insertExperiment(database, transaction, { name })) ??
+    (await findExperiment(database, transaction, name)) ??
+    noneFree(name)
+  );
+}
+
+async function findExperiment(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  name: string,
+): Promise<string | undefined> {
+  const found = await transaction
+    .selectFrom("experiments")
+    .select("experiment_id")
+    .where("project_id", "=", database.projectId)
+    .where("name", "=", name)
+    .executeTakeFirst();
+  return found?.experiment_id;
+}
+
+/** The new experiment's id; undefined when the name is taken. Ids are numbers, as MLflow's clients expect. */
+export async function insertExperiment(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  { name, artifactLocation }: { name: string; artifactLocation?: string },
+): Promise<string | undefined> {
   for (let tries = 0; tries < 10; tries += 1) {
-    const found = await transaction
-      .selectFrom("experiments")
-      .select("experiment_id")
-      .where("project_id", "=", database.projectId)
-      .where("name", "=", name)
-      .executeTakeFirst();
-    if (found !== undefined) return found.experiment_id;
+    if ((await findExperiment(database, transaction, name)) !== undefined) return undefined;
     const highest = await transaction
       .selectFrom("experiments")
       .select((columns) => columns.fn.max(columns.cast<number>("experiment_id", "bigint")).as("highest"))
       .where("project_id", "=", database.projectId)
       .executeTakeFirst();
+    const id = String(Number(highest?.highest ?? 0) + 1);
     // Two servers may pick the same number: the second insert does nothing, and the loop looks again.
-    await transaction
+    const made = await transaction
       .insertInto("experiments")
       .values({
         project_id: database.projectId,
-        experiment_id: String(Number(highest?.highest ?? 0) + 1),
+        experiment_id: id,
         name,
+        artifact_location: artifactLocation ?? null,
         lifecycle_stage: "active",
         creation_time: database.now,
         last_update_time: database.now,
       })
       .onConflict((conflict) => conflict.doNothing())
-      .execute();
+      .returning("experiment_id")
+      .executeTakeFirst();
+    if (made !== undefined) return made.experiment_id;
   }
+  return noneFree(name);
+}
+
+function noneFree(name: string): never {
   throw new EspalierError("CONFLICT", `No number was free for the experiment ${name}`, { hint: "Try again." });
 }

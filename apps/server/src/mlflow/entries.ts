@@ -1,0 +1,60 @@
+import type { KeyValue } from "../db/queries/tracking/experiments.ts";
+import type { LoggedMetric } from "../db/queries/tracking/log-entry.ts";
+import { type Fields, optionalInteger, optionalText, requiredDouble, requiredInteger, requiredText } from "./fields.ts";
+import { invalidValue, limits, requireLength, requireName, requireNoNul, truncated } from "./limits.ts";
+
+/** Members of requests that name a run, or log something to one. `path` is where they stood: "", or `metrics[3]`. */
+const at = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+
+/** Old clients say `run_uuid`, most say both. */
+export function runIdOf(fields: Fields): string {
+  return optionalText(fields, "run_id") || optionalText(fields, "run_uuid") || requiredText(fields, "run_id");
+}
+
+export function metricOf(fields: Fields, path = ""): LoggedMetric {
+  const key = requiredText(fields, "key");
+  requireName(at(path, "name"), key);
+  const value = requiredDouble(fields, "value");
+  const timestamp = requiredInteger(fields, "timestamp");
+  if (timestamp < 0) {
+    invalidValue(
+      at(path, "timestamp"),
+      timestamp,
+      `metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+    );
+  }
+  requireLength("Metric name", limits.key, key);
+  const modelId = optionalText(fields, "model_id");
+  const point = { key, value, timestamp, step: optionalInteger(fields, "step") ?? 0 };
+  return modelId === undefined || modelId === ""
+    ? point
+    : {
+        ...point,
+        modelId,
+        datasetName: optionalText(fields, "dataset_name"),
+        datasetDigest: optionalText(fields, "dataset_digest"),
+      };
+}
+
+export function paramOf(fields: Fields, path = ""): KeyValue {
+  const key = requiredText(fields, "key");
+  requireName(at(path, "key"), key);
+  requireLength("Param key", limits.key, key);
+  const value = optionalText(fields, "value") ?? "";
+  requireNoNul(at(path, "value"), value);
+  return { key, value: truncated(limits.paramValue, value) };
+}
+
+export function tagOf(fields: Fields, path = ""): KeyValue {
+  const key = requiredText(fields, "key");
+  requireName(at(path, "key"), key);
+  requireLength(at(path, "key"), limits.key, key);
+  const value = optionalText(fields, "value") ?? "";
+  requireNoNul(at(path, "value"), value);
+  return { key, value: truncated(limits.tagValue, value) };
+}
+
+/** Of one key the last counts. */
+export function uniqueTags(tags: readonly KeyValue[]): KeyValue[] {
+  return [...new Map(tags.map((tag) => [tag.key, tag])).values()];
+}
