@@ -103,6 +103,17 @@ describe("garbage collection", () => {
     expect(await artifacts.exists(ref)).toBe(true);
   });
 
+  it("never deletes what came on record after it was swept, even if nobody looked for it", async () => {
+    const ref = await artifacts.putBytes(Buffer.from("logged while gc was at work"), "file");
+    const stale = await planGc(store, [], { database, now });
+    await sweepGc(store, stale, { database, now });
+    expect(await store.head(blobKey(ref.digest))).toBeUndefined();
+    const later = { database, now: now + 8 * day };
+    expect(await sweepGc(store, await planGc(store, [ref], later), later)).toEqual({ swept: 0, deleted: 0 });
+    expect(await store.head(blobKey(ref.digest))).toEqual({ size: 27 });
+    expect((await store.list("quarantine/")).keys).toEqual([]);
+  });
+
   it("refuses a store of another database, and one that nobody claimed", async () => {
     await expect(planGc(store, [], { database: "database-b", now })).rejects.toMatchObject({ code: "CONFLICT" });
     expect(await claimStore(store, "database-b")).toBe(database);

@@ -17,6 +17,8 @@ export interface GcPlan {
   kept: number;
   /** What earlier sweeps put into quarantine, and whose time there is over. */
   expired: SweepRecord[];
+  /** What an earlier sweep put into quarantine and something needs since. */
+  wanted: string[];
 }
 
 export interface SweepRecord {
@@ -61,13 +63,16 @@ export async function planGc(
   }
   objects.sort((a, b) => (a.key < b.key ? -1 : 1));
   const until = options.now - (options.quarantineDays ?? defaultQuarantineDays) * dayMilliseconds;
-  const expired = (await readSweeps(store)).filter((sweep) => sweep.sweptAt <= until);
-  return { objects, bytes: objects.reduce((sum, object) => sum + object.size, 0), kept, expired };
+  const sweeps = await readSweeps(store);
+  const expired = sweeps.filter((sweep) => sweep.sweptAt <= until);
+  const wanted = [...new Set(sweeps.flatMap((sweep) => sweep.objects))].filter((key) => keys.has(key));
+  return { objects, bytes: objects.reduce((sum, object) => sum + object.size, 0), kept, expired, wanted };
 }
 
 /**
  * Moves the plan's objects into quarantine, and empties what earlier sweeps left there longer than allowed. A sweep that is cut off
- * is finished by the next. What is looked for while in quarantine comes back by itself.
+ * is finished by the next. What is looked for while in quarantine comes back by itself; what came on record after it was swept, and was not
+ * looked for, comes back here.
  */
 export async function sweepGc(
   store: ArtifactStore,
@@ -83,6 +88,7 @@ export async function sweepGc(
     const name = new Date(options.now).toISOString().replaceAll(":", "-");
     await store.put(`${sweepsPrefix}${name}.json`, streamOf(bytes), { size: bytes.byteLength });
   }
+  await eachConcurrently(plan.wanted, concurrency, (key) => moveObject(store, quarantineKey(key), key));
   await eachConcurrently(plan.objects, concurrency, ({ key }) =>
     keepsDays > 0 ? moveObject(store, key, quarantineKey(key)) : store.delete(key),
   );
