@@ -46,7 +46,7 @@ async function show(name: string, options: CommonOptions): Promise<void> {
         item.aliases.join(" "),
         item.runId,
         formatInstant(item.createdAt),
-        item.artifact.digest.slice(0, 19),
+        item.artifact?.digest.slice(0, 19) ?? "by address",
       ]),
     );
   });

@@ -9,13 +9,16 @@ import { createEndpointQueries, type EndpointQueries } from "./queries/endpoints
 import { createEngineRecord } from "./queries/engine/engine-record.ts";
 import { dropLeases } from "./queries/engine/leases.ts";
 import { ensureDefaultExperiment } from "./queries/experiments.ts";
+import { createFileUploadQueries, type FileUploadQueries } from "./queries/file-uploads.ts";
 import { createFileQueries, type FileQueries } from "./queries/files.ts";
 import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
 import { createModelQueries, type ModelQueries } from "./queries/models.ts";
 import { createMonitorQueries, type MonitorQueries } from "./queries/monitors.ts";
 import { createNoticeQueries, type NoticeQueries } from "./queries/notices.ts";
+import { createPublishedQueries, type PublishedQueries } from "./queries/published.ts";
 import { createReferenceQueries, type ReferenceQueries } from "./queries/references.ts";
+import { createRegistryQueries, type RegistryQueries } from "./queries/registry/registry.ts";
 import { createRetentionQueries, type RetentionQueries } from "./queries/retention.ts";
 import { createRolloutQueries, type RolloutQueries } from "./queries/rollouts.ts";
 import { createRunMetricQueries, type RunMetricQueries } from "./queries/run-metrics.ts";
@@ -46,9 +49,13 @@ export interface ProjectRecord {
   tracking: TrackingQueries;
   /** Files behind the artifact proxy, by path. */
   files: FileQueries;
+  fileUploads: FileUploadQueries;
+  published: PublishedQueries;
   datasets: DatasetQueries;
   models: ModelQueries;
   aliases: AliasQueries;
+  /** The same registry as MLflow's clients see it, and its webhooks. */
+  registry: RegistryQueries;
   verdicts: VerdictQueries;
   endpoints: EndpointQueries;
   rollouts: RolloutQueries;
@@ -87,9 +94,12 @@ export async function openRecord(
     runMetrics: createRunMetricQueries(database, runs),
     tracking: createTrackingQueries(database),
     files: createFileQueries(database),
+    fileUploads: createFileUploadQueries(database),
+    published: createPublishedQueries(database),
     datasets: createDatasetQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),
+    registry: createRegistryQueries(database),
     verdicts: createVerdictQueries(database),
     endpoints: createEndpointQueries(database),
     rollouts: createRolloutQueries(database),

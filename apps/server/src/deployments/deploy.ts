@@ -1,8 +1,8 @@
 import { type EndpointStatus, EspalierError, ulid } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
-import type { ModelVersionRow } from "../db/queries/models.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
+import type { HeldVersion } from "../models/version-content.ts";
 import { beginRollout } from "../rollouts/decide-rollout.ts";
 import { rollbackSpec } from "../rollouts/rollback-spec.ts";
 import { rolloutPlan } from "../rollouts/rollout-plan.ts";
@@ -12,7 +12,7 @@ import { applyDesired, noEndpoint, servedVersion } from "./serve.ts";
 
 export interface DeployRequest {
   endpoint: string;
-  version: ModelVersionRow;
+  version: HeldVersion;
   strategy: "direct" | "canary";
   /** First share of a canary. */
   weight?: number | undefined;

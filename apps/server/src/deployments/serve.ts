@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type EndpointSpec, EspalierError, isEspalierError, type ServedVersion } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
-import type { ModelVersionRow } from "../db/queries/models.ts";
+import type { HeldVersion } from "../models/version-content.ts";
 
 /** Makes the desired state real and remembers what the deployer says. */
 export async function applyDesired({ record, stack }: ControlPlane, endpoint: EndpointRow): Promise<EndpointRow> {
@@ -43,7 +43,7 @@ function isSame(one: EndpointSpec, other: EndpointSpec): boolean {
 /** The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. */
 export async function servedVersion(
   { project, artifacts }: ControlPlane,
-  version: ModelVersionRow,
+  version: HeldVersion,
 ): Promise<Omit<ServedVersion, "weight">> {
   const path = join(project.stateDirectory, "models", version.digest.slice(7));
   try {

@@ -7,6 +7,7 @@ import { exclusively } from "../deployments/exclusively.ts";
 import { advanceRollout } from "../deployments/rollout-steps.ts";
 import { applyDesired, noEndpoint } from "../deployments/serve.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
+import { requireContent } from "../models/version-content.ts";
 import { requireVerdict } from "../steps/gate-verdict.ts";
 import { actorOf } from "./actor.ts";
 import { versionReference } from "./models.ts";
@@ -26,12 +27,13 @@ export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"en
       if (!/^([1-9]\d*|latest|@.+)$/.test(wanted)) {
         throw new EspalierError("INVALID_INPUT", "A version is a number, `latest` or `@alias`", { at: "body.version" });
       }
-      const version = await record.models.version(model, versionReference(wanted));
-      if (version === undefined) {
+      const found = await record.models.version(model, versionReference(wanted));
+      if (found === undefined) {
         throw new EspalierError("NOT_FOUND", `There is no version ${wanted} of the model ${model}`, {
           hint: `\`espalier model show ${model}\` lists versions and aliases.`,
         });
       }
+      const version = await requireContent(plane, found);
       await requireVerdict(record, version.digest, gate === undefined ? {} : { gate }, "body.version");
       const result = await deploy(plane, {
         endpoint: input.params.name,

@@ -22,7 +22,7 @@ export async function lineageStory(plane: ControlPlane, facts: Facts): Promise<L
     {
       kind: "model",
       title: `${prediction.model}@${prediction.version}`,
-      detail: version === undefined ? "not on record" : version.digest,
+      detail: version?.digest ?? "not on record",
     },
     ...(verdict === undefined
       ? []

@@ -174,7 +174,8 @@ async function modelLines({ record }: ControlPlane): Promise<string[]> {
     for (const version of (await record.models.versions(model.name, { limit: 20 })).items.toReversed()) {
       const aliases = version.aliases.length === 0 ? "" : `, ${version.aliases.map((alias) => `@${alias}`).join(" ")}`;
       const judged = version.verdictId === undefined ? "not judged by a gate" : "passed the gate";
-      lines.push(`${model.name}@${version.version}: ${judged}, ${shortDigest(version.digest)}${aliases}.`);
+      const content = version.digest === undefined ? "by address" : shortDigest(version.digest);
+      lines.push(`${model.name}@${version.version}: ${judged}, ${content}${aliases}.`);
     }
   }
   return lines;

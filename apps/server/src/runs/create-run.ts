@@ -58,7 +58,7 @@ export function newRun(
       files: plane.files,
       builtins: plane.builtins,
       environments: plane.environments,
-      resolve: (reference) => resolveReference(plane.record, reference),
+      resolve: (reference) => resolveReference(plane, reference),
     },
   );
 }

@@ -1,11 +1,13 @@
 import { type ArtifactRef, EspalierError, type Reference } from "@espalier/core";
-import type { ProjectRecord } from "../db/record.ts";
+import type { ControlPlane } from "../control-plane.ts";
+import { requireContent } from "../models/version-content.ts";
 
 /** Datasets and models by name, as they are now; null when there is none. */
 export async function resolveReference(
-  record: Pick<ProjectRecord, "datasets" | "models">,
+  plane: Pick<ControlPlane, "record" | "artifacts">,
   reference: Extract<Reference, { kind: "dataset" | "model" | "uri" }>,
 ): Promise<ArtifactRef | null> {
+  const { record } = plane;
   if (reference.kind === "uri") {
     throw new EspalierError("UNSUPPORTED", `No source is registered for ${reference.uri}`, {
       hint: "Register the data as a dataset: `espalier dataset log`.",
@@ -13,7 +15,8 @@ export async function resolveReference(
   }
   if (reference.kind === "model") {
     const version = "version" in reference ? Number(reference.version) : (`@${reference.alias}` as const);
-    return (await record.models.version(reference.name, version))?.artifact ?? null;
+    const row = await record.models.version(reference.name, version);
+    return row === undefined ? null : (await requireContent(plane, row)).artifact;
   }
   const { name, version } = reference;
   const row = await record.datasets.get(

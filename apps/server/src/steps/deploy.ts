@@ -1,7 +1,7 @@
 import { EspalierError, type Json, type RecordStep, type RecordStepContext, recordBuiltins } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
-import type { ModelVersionRow } from "../db/queries/models.ts";
 import { deploy } from "../deployments/deploy.ts";
+import { type HeldVersion, requireContent } from "../models/version-content.ts";
 import { requireVerdict } from "./gate-verdict.ts";
 import { readValue, requireInput, valueOutput } from "./step-values.ts";
 
@@ -35,23 +35,21 @@ export function deployStep(plane: () => ControlPlane): RecordStep {
 }
 
 /** What a register step left, or a model that the registry holds. */
-async function versionOfInput(
-  { record, artifacts }: ControlPlane,
-  context: RecordStepContext,
-): Promise<ModelVersionRow> {
+async function versionOfInput(plane: ControlPlane, context: RecordStepContext): Promise<HeldVersion> {
+  const { record, artifacts } = plane;
   const input = requireInput(context, "model");
   if (input.ref.type === "value") {
     const value = await readValue(artifacts, input.ref);
     if (typeof value === "object" && value !== null && "model" in value && "version" in value) {
       const row = await record.models.version(String(value["model"]), Number(value["version"]));
-      if (row !== undefined) return row;
+      if (row !== undefined) return requireContent(plane, row);
     }
   }
   const [, name, alias, number] = /^models:\/([^@/]+)(?:@(.+)|\/(\d+))$/.exec(input.reference) ?? [];
   if (name !== undefined) {
     const row = await record.models.version(name, number === undefined ? `@${alias}` : Number(number));
     // The run resolved the alias when it began; what it points to now may be another version.
-    if (row?.digest === input.ref.digest) return row;
+    if (row?.digest === input.ref.digest) return requireContent(plane, row);
   }
   throw new EspalierError("INVALID_PIPELINE", "This input names no registered version", {
     at: `steps.${context.step}.inputs.model`,

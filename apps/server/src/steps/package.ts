@@ -8,6 +8,7 @@ import {
   recordBuiltins,
 } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
+import { requireContent } from "../models/version-content.ts";
 import { readValue, requireInput, valueOutput } from "./step-values.ts";
 
 /** The model as an OCI artifact in the stack's registry. */
@@ -41,12 +42,15 @@ interface Subject {
 }
 
 /** A model, or the version that a register step made of one. */
-async function subjectOf({ record, artifacts }: ControlPlane, step: string, ref: ArtifactRef): Promise<Subject> {
+async function subjectOf(plane: ControlPlane, step: string, ref: ArtifactRef): Promise<Subject> {
+  const { record, artifacts } = plane;
   if (ref.type === "model") return { model: ref };
   const value: Json = await readValue(artifacts, ref);
   if (typeof value === "object" && value !== null && "model" in value && "version" in value) {
     const row = await record.models.version(String(value["model"]), Number(value["version"]));
-    if (row !== undefined) return { model: row.artifact, name: row.name, version: `v${row.version}` };
+    if (row !== undefined) {
+      return { model: (await requireContent(plane, row)).artifact, name: row.name, version: `v${row.version}` };
+    }
   }
   throw new EspalierError("INVALID_PIPELINE", "This input is neither a model nor the version of a register step", {
     at: `steps.${step}.inputs.model`,

@@ -48,7 +48,7 @@ export function registerStep(plane: () => ControlPlane): RecordStep {
     return valueOutput(artifacts, "version", {
       model: settings.name,
       version: version.version,
-      digest: version.digest,
+      digest: model.ref.digest,
       gate: verdict === undefined ? "none" : "passed",
       ...(verdict === undefined ? {} : { verdict: verdict.id }),
     });

@@ -1,6 +1,7 @@
 import { jsonSchema, nameSchema } from "@espalier/core";
 import { z } from "zod";
 import { apiPrefix, defineRoutes, doneSchema, emptyBody, instantSchema, pageOf, pageQuery } from "../route.ts";
+import { modelNameSchema } from "./models.ts";
 
 export const strategySchema = z.enum(["direct", "canary"]);
 
@@ -72,7 +73,7 @@ export const endpointRoutes = defineRoutes({
     summary: "Serves a registered version; one without a passed verdict is UNGATED unless `gate` is `none`",
     params: named,
     body: z.strictObject({
-      model: nameSchema,
+      model: modelNameSchema,
       /** A number, `latest` or `@alias`. */
       version: z.string(),
       strategy: strategySchema.optional(),

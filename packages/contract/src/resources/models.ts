@@ -1,13 +1,24 @@
-import { jsonSchema, modelSignatureSchema, nameSchema } from "@espalier/core";
+import { jsonSchema, modelSignatureSchema } from "@espalier/core";
 import { z } from "zod";
 import { apiPrefix, defineRoutes, digestSchema, doneSchema, instantSchema, pageOf, pageQuery } from "../route.ts";
 import { artifactRefSchema } from "./runs.ts";
+
+/** As wide as MLflow's clients may name models; a pipeline's `register` step takes plain names only. */
+export const modelNameSchema = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^/:]*[^/:\s][^/:]*$/, "a model's name holds no '/' and no ':'");
+
+/** `latest` and numbers are versions, not aliases. */
+const aliasSchema = z.string().regex(/^(?!latest$|[vV]?\d+$)[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/i);
 
 export const modelVersionSchema = z.object({
   name: z.string(),
   /** From 1. */
   version: z.number(),
-  artifact: artifactRefSchema,
+  /** Absent while an MLflow client has registered it by address and nobody needed its content yet. */
+  artifact: artifactRefSchema.optional(),
   createdAt: instantSchema,
   runId: z.string().optional(),
   step: z.string().optional(),
@@ -47,10 +58,12 @@ export const verdictSchema = z.object({
 });
 export type VerdictInfo = z.infer<typeof verdictSchema>;
 
-const named = z.object({ name: nameSchema });
+const named = z.object({ name: modelNameSchema });
 /** A number, `latest`, or `@alias`. */
-const versioned = named.extend({ version: z.string().regex(/^([1-9]\d*|latest|@[a-z0-9][a-z0-9._-]{0,62})$/) });
-const aliased = named.extend({ alias: nameSchema });
+const versioned = named.extend({
+  version: z.string().regex(/^([1-9]\d*|latest|@[A-Za-z0-9_-][A-Za-z0-9._-]{0,254})$/),
+});
+const aliased = named.extend({ alias: aliasSchema });
 
 export const modelRoutes = defineRoutes({
   "models.list": {

@@ -17,7 +17,8 @@ export type Reference =
 
 const stepOutput = /^([a-z][a-z0-9_]{0,62})\.([a-z][a-z0-9_]{0,62})$/;
 const dataset = /^dataset:([a-z0-9][a-z0-9._-]{0,62})(?:@([A-Za-z0-9][A-Za-z0-9._:-]{0,127}))?$/;
-const model = /^models:\/([a-z0-9][a-z0-9._-]{0,62})(?:@([A-Za-z0-9][A-Za-z0-9._-]{0,127})|\/([0-9]+))$/;
+/** As wide as MLflow's clients may name models and aliases, but for `@` and space at the ends. */
+const model = /^models:\/([^/:@\s](?:[^/:@]{0,254}[^/:@\s])?)(?:@([A-Za-z0-9_-][A-Za-z0-9._-]{0,254})|\/([0-9]+))$/;
 const uri = /^([a-z][a-z0-9+.-]*):\/\/[^\s]+$/;
 
 /** Throws INVALID_PIPELINE, with the forms there are, on anything else. */

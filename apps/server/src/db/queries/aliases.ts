@@ -2,7 +2,10 @@ import { EspalierError } from "@espalier/core";
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../database.ts";
 import { present } from "../json.ts";
+import { noteRegistry } from "../mirror-changes.ts";
 import { keyset, type Page, type PageRequest } from "../page.ts";
+import { isPrompt, tellWebhooks } from "./registry/registry-events.ts";
+import { deletedStage } from "./registry/registry-rows.ts";
 
 export interface AliasChange {
   name: string;
@@ -64,7 +67,8 @@ export function createAliasQueries(database: RecordDatabase): AliasQueries {
   };
 }
 
-async function setAlias(
+/** In a transaction of the caller's: `AliasQueries.set` by itself. */
+export async function setAlias(
   database: RecordDatabase,
   transaction: RecordTransaction,
   { name, alias, toVersion, expectedVersion, changedBy, reason }: AliasChange,
@@ -112,6 +116,7 @@ async function setAlias(
       .where("project_id", "=", database.projectId)
       .where("name", "=", name)
       .where("version", "=", toVersion)
+      .where("stage", "<>", deletedStage)
       .executeTakeFirst();
     if (version === undefined) throw new EspalierError("NOT_FOUND", `There is no version ${toVersion} of ${name}`);
     await transaction
@@ -135,6 +140,10 @@ async function setAlias(
       changed_at: database.now,
     })
     .execute();
+  const kind = (await isPrompt(database, transaction, name)) ? "prompt_alias" : "model_version_alias";
+  if (toVersion === undefined) await tellWebhooks(database, transaction, `${kind}.deleted`, { name, alias });
+  else await tellWebhooks(database, transaction, `${kind}.created`, { name, alias, version: String(toVersion) });
+  await noteRegistry(database, transaction, { kind: "aliases", subject: name });
   return { previous, changed: true };
 }
 

@@ -2,8 +2,13 @@ import { type ArtifactRef, type Digest, EspalierError, type ModelSignature } fro
 import { type Selectable, sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../database.ts";
 import { fromJson, present, presentJson, toJson } from "../json.ts";
+import { noteRegistry } from "../mirror-changes.ts";
 import { keyset, type Page, type PageRequest } from "../page.ts";
 import type { ModelVersionsTable } from "../schema/registry.ts";
+import { touchModel } from "./registry/registered-models.ts";
+import { isPrompt, tellCreated, tellVersionCreated } from "./registry/registry-events.ts";
+import { deletedStage, gateTag, promptTag, verdictTag } from "./registry/registry-rows.ts";
+import { changeVersionTags, putVersionTag } from "./registry/version-tags.ts";
 
 export interface NewModelVersion {
   name: string;
@@ -21,8 +26,11 @@ export interface NewModelVersion {
 export interface ModelVersionRow {
   name: string;
   version: number;
-  digest: Digest;
-  artifact: ArtifactRef;
+  /** Both absent: an MLflow client registered it by address, and nobody needed its content yet (`models/version-content.ts`). */
+  digest?: Digest;
+  artifact?: ArtifactRef;
+  /** Path of the artifact proxy where the files of such a version lie. */
+  location?: string;
   verdictId?: string;
   signature?: ModelSignature;
   runId?: string;
@@ -48,7 +56,7 @@ export interface ModelRow {
 export interface ModelQueries {
   /** Idempotent on (name, digest, verdict): registering again gives the version there is, with `created: false`. */
   register(version: NewModelVersion): Promise<ModelVersionRow & { created: boolean }>;
-  /** By name. */
+  /** By name; without prompts, which MLflow's clients keep among models. */
   list(page: PageRequest): Promise<Page<ModelRow>>;
   get(name: string): Promise<ModelRow | undefined>;
   /** Newest first. */
@@ -71,7 +79,8 @@ export function createModelQueries(database: RecordDatabase): ModelQueries {
         const versions = columns
           .selectFrom("model_versions as one")
           .whereRef("one.project_id", "=", "registered_models.project_id")
-          .whereRef("one.name", "=", "registered_models.name");
+          .whereRef("one.name", "=", "registered_models.name")
+          .where("one.stage", "<>", deletedStage);
         return [
           versions.select(sql<number>`count(*)`.as("n")).as("versions"),
           versions.select(sql<number | null>`max(version)`.as("n")).as("latest"),
@@ -82,6 +91,20 @@ export function createModelQueries(database: RecordDatabase): ModelQueries {
       .orderBy("name")
       .limit(keys.fetch);
     if (name !== undefined) query = query.where("name", "=", name);
+    else {
+      query = query.where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("registered_model_tags as tag")
+              .select("tag.key")
+              .whereRef("tag.project_id", "=", "registered_models.project_id")
+              .whereRef("tag.name", "=", "registered_models.name")
+              .where("tag.key", "=", promptTag)
+              .where("tag.value", "=", "true"),
+          ),
+        ),
+      );
+    }
     const rows = await query.execute();
     const aliases = await aliasesOf(rows.map((row) => row.name));
     return keys.page(
@@ -128,6 +151,7 @@ export function createModelQueries(database: RecordDatabase): ModelQueries {
         .selectAll()
         .where("project_id", "=", projectId)
         .where("name", "=", name)
+        .where("stage", "<>", deletedStage)
         .where(keys.after)
         .orderBy("version", "desc")
         .limit(keys.fetch)
@@ -145,6 +169,7 @@ export function createModelQueries(database: RecordDatabase): ModelQueries {
         .selectAll()
         .where("project_id", "=", projectId)
         .where("name", "=", name)
+        .where("stage", "<>", deletedStage)
         .orderBy("version", "desc")
         .limit(1);
       if (typeof version === "number") query = query.where("version", "=", version);
@@ -162,21 +187,7 @@ export function createModelQueries(database: RecordDatabase): ModelQueries {
       return row === undefined ? undefined : (await decorate(database, kysely, [row]))[0];
     },
     setTags: (name, version, tags) =>
-      database.transaction(async (transaction) => {
-        for (const [key, value] of Object.entries(tags)) {
-          if (value === undefined) {
-            await transaction
-              .deleteFrom("model_version_tags")
-              .where("project_id", "=", projectId)
-              .where("name", "=", name)
-              .where("version", "=", version)
-              .where("key", "=", key)
-              .execute();
-          } else {
-            await putTag(database, transaction, name, version, key, value);
-          }
-        }
-      }),
+      database.transaction((transaction) => changeVersionTags(database, transaction, name, version, tags)),
   };
 }
 
@@ -186,17 +197,7 @@ async function registerVersion(
   version: NewModelVersion,
 ): Promise<{ row: Selectable<ModelVersionsTable>; created: boolean }> {
   const { projectId } = database;
-  // The model's row first: its lock makes two registrations of one name take turns.
-  await transaction
-    .insertInto("registered_models")
-    .values({
-      project_id: projectId,
-      name: version.name,
-      creation_time: database.now,
-      last_updated_time: database.now,
-    })
-    .onConflict((conflict) => conflict.columns(["project_id", "name"]).doUpdateSet({ last_updated_time: database.now }))
-    .execute();
+  await ensureModel(database, transaction, version.name);
   const known = await transaction
     .selectFrom("model_versions")
     .selectAll()
@@ -204,6 +205,7 @@ async function registerVersion(
     .where("name", "=", version.name)
     .where("digest", "=", version.artifact.digest)
     .where("verdict_id", "=", version.verdictId ?? "")
+    .where("idempotent", "=", 1)
     .executeTakeFirst();
   if (known !== undefined) return { row: known, created: false };
   const row = await transaction
@@ -229,25 +231,41 @@ async function registerVersion(
     })
     .returningAll()
     .executeTakeFirstOrThrow(() => new EspalierError("INTERNAL", `No version of ${version.name} was made`));
-  for (const [key, value] of Object.entries(version.tags ?? {})) {
-    await putTag(database, transaction, version.name, row.version, key, value);
+  const tags: Record<string, string> = {
+    ...version.tags,
+    [gateTag]: version.verdictId === undefined ? "none" : "passed",
+    ...(version.verdictId === undefined ? {} : { [verdictTag]: version.verdictId }),
+  };
+  for (const [key, value] of Object.entries(tags)) {
+    await putVersionTag(database, transaction, version.name, row.version, key, value);
   }
+  await tellVersionCreated(database, transaction, { ...version, version: row.version, source: row.source, tags });
+  await noteRegistry(database, transaction, { kind: "version", subject: `${version.name}/${row.version}` });
   return { row, created: true };
 }
 
-async function putTag(
-  database: RecordDatabase,
-  transaction: RecordTransaction,
-  name: string,
-  version: number,
-  key: string,
-  value: string,
-): Promise<void> {
-  await transaction
-    .insertInto("model_version_tags")
-    .values({ project_id: database.projectId, name, version, key, value })
-    .onConflict((conflict) => conflict.columns(["project_id", "name", "version", "key"]).doUpdateSet({ value }))
-    .execute();
+/** The model, made when it is not there. Its row's lock makes two registrations of one name take turns. */
+async function ensureModel(database: RecordDatabase, transaction: RecordTransaction, name: string): Promise<void> {
+  const made = await transaction
+    .insertInto("registered_models")
+    .values({
+      project_id: database.projectId,
+      name,
+      creation_time: database.now,
+      last_updated_time: database.now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning("name")
+    .executeTakeFirst();
+  if (made === undefined) {
+    await touchModel(database, transaction, name);
+    if (!(await isPrompt(database, transaction, name))) return;
+    throw new EspalierError("ALREADY_EXISTS", `${name} is a prompt that an MLflow client registered, not a model`, {
+      hint: "Register the model under another name.",
+    });
+  }
+  await tellCreated(database, transaction, { name, tags: {} });
+  await noteRegistry(database, transaction, { kind: "model", subject: name });
 }
 
 /** Adds aliases, tags and the step's name to rows of one model. */
@@ -290,8 +308,9 @@ async function decorate(
   return rows.map((row) => ({
     name: row.name,
     version: row.version,
-    digest: row.digest as Digest,
-    artifact: fromJson<ArtifactRef>(row.artifact ?? "null"),
+    ...(row.artifact === null
+      ? present("location", row.location)
+      : { digest: row.digest as Digest, artifact: fromJson<ArtifactRef>(row.artifact) }),
     ...present("verdictId", row.verdict_id === "" ? null : row.verdict_id),
     ...presentJson<"signature", ModelSignature>("signature", row.signature),
     ...present("runId", row.run_id),

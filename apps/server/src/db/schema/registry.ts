@@ -63,6 +63,7 @@ export interface ModelVersionsTable {
   model_id: string | null;
   run_link: string | null;
   status_message: string | null;
+  location: string | null;
   idempotent: Generated<number>;
 }
 
