@@ -1,3 +1,14 @@
+export { connectMlflow, type MlflowApi, type MlflowConnection, type MlflowCredentials } from "./mlflow-client.ts";
+export {
+  mlflowRegistryConfigSchema,
+  mlflowRegistryManifest,
+  mlflowTrackingConfigSchema,
+  mlflowTrackingManifest,
+} from "./mlflow-config.ts";
+export { mlflowCredentials } from "./mlflow-credentials.ts";
+export { createMlflowReader, type MlflowReader } from "./mlflow-reader.ts";
+export { createMlflowRegistryMirror } from "./mlflow-registry-mirror.ts";
+export { createMlflowTrackerMirror } from "./mlflow-tracker-mirror.ts";
 export { createS3ArtifactStore } from "./s3-artifact-store.ts";
 export { type S3Config, s3ConfigSchema, s3Manifest } from "./s3-config.ts";
 export { type SlurmConfig, slurmConfigSchema, slurmManifest } from "./slurm-config.ts";

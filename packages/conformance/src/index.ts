@@ -13,7 +13,9 @@ export {
   treeModel,
   writeModelFolder,
 } from "./onnx-model.ts";
+export { type MirroredModel, type RegistryMirrorSubject, registryMirrorConformance } from "./registry-mirror.ts";
 export { type SchedulerSubject, schedulerConformance } from "./scheduler.ts";
 export { type SecretStoreSubject, secretStoreConformance } from "./secret-store.ts";
 export { type OpenedStepRunner, type StepRunnerSubject, stepRunnerConformance } from "./step-runner.ts";
 export { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";
+export { type MirroredRun, type TrackerMirrorSubject, trackerMirrorConformance } from "./tracker-mirror.ts";

@@ -239,4 +239,5 @@ export type {
   TrackedTags,
   TrackedVersion,
 } from "./tracked.ts";
+export type { SourceModel, SourceRun, TrackedSource } from "./tracked-source.ts";
 export { ulid } from "./ulid.ts";

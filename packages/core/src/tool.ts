@@ -5,15 +5,19 @@ import type { DataValidator } from "./ports/data-validator.ts";
 import type { Deployer } from "./ports/deployer.ts";
 import type { ImageRegistry } from "./ports/image-registry.ts";
 import type { MetricsSink } from "./ports/metrics-sink.ts";
+import type { RegistryMirror } from "./ports/registry-mirror.ts";
 import type { Scheduler } from "./ports/scheduler.ts";
-import type { SecretStore } from "./ports/secret-store.ts";
+import type { Secret, SecretStore } from "./ports/secret-store.ts";
 import type { StepRunner } from "./ports/step-runner.ts";
+import type { TrackerMirror } from "./ports/tracker-mirror.ts";
 
 /** The port behind each component that a stack opens. */
 export interface Ports {
   artifacts: ArtifactStore;
   validator: DataValidator;
   compute: StepRunner;
+  tracking: TrackerMirror;
+  registry: RegistryMirror;
   packages: ImageRegistry;
   deploy: Deployer;
   metrics: MetricsSink;
@@ -32,6 +36,8 @@ export interface ToolHost {
   servingEntry: string;
   /** Runs when the stack closes, in reverse order. */
   onClose(close: () => void | Promise<void>): void;
+  /** A secret of the stack, for the first call and later: a tool's creation asks for none. */
+  secret?(name: string): Promise<Secret | undefined>;
   /** Faults of work that nobody waits for. */
   onError?(error: unknown, doing: string): void;
 }

@@ -74,6 +74,50 @@ export const catalog: Catalog = {
       });
     },
   },
+  tracking: {
+    mlflow: async () => {
+      const {
+        connectMlflow,
+        createMlflowTrackerMirror,
+        mlflowCredentials,
+        mlflowTrackingConfigSchema,
+        mlflowTrackingManifest,
+      } = await openSource();
+      return defineTool("tracking", {
+        manifest: mlflowTrackingManifest,
+        config: mlflowTrackingConfigSchema,
+        create: (config, host) =>
+          createMlflowTrackerMirror(
+            connectMlflow({ uri: config.tracking_uri, credentials: mlflowCredentials(config, "tracking", host) }),
+            {
+              project: host.project,
+              files: config.artifacts,
+              ...(config.experiment_prefix === undefined ? {} : { experimentPrefix: config.experiment_prefix }),
+            },
+          ),
+      });
+    },
+  },
+  registry: {
+    mlflow: async () => {
+      const {
+        connectMlflow,
+        createMlflowRegistryMirror,
+        mlflowCredentials,
+        mlflowRegistryConfigSchema,
+        mlflowRegistryManifest,
+      } = await openSource();
+      return defineTool("registry", {
+        manifest: mlflowRegistryManifest,
+        config: mlflowRegistryConfigSchema,
+        create: (config, host) =>
+          createMlflowRegistryMirror(
+            connectMlflow({ uri: config.tracking_uri, credentials: mlflowCredentials(config, "registry", host) }),
+            { project: host.project, files: config.artifacts },
+          ),
+      });
+    },
+  },
   packages: {
     "oci-layout": async () => {
       const { createOciLayoutImageRegistry, ociLayoutConfigSchema, ociLayoutManifest } = await embedded();
@@ -144,8 +188,14 @@ export const catalog: Catalog = {
   },
 };
 
+/** Components whose tool is a mirror of the record: where a stack names none, there is none. */
+export type MirrorComponent = "tracking" | "registry";
+
+/** What such a line means when it names no tool. */
+export const mirrorDefaults: Readonly<Record<MirrorComponent, string>> = { tracking: "mlflow", registry: "mlflow" };
+
 /** What a stack uses where it says nothing. */
-export const embeddedDefaults: Readonly<Record<OpenableComponent, string>> = {
+export const embeddedDefaults: Readonly<Record<Exclude<OpenableComponent, MirrorComponent>, string>> = {
   artifacts: "filesystem",
   validator: "duckdb",
   compute: "process",

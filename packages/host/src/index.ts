@@ -1,4 +1,4 @@
-export { type Catalog, catalog, embeddedDefaults } from "./catalog.ts";
+export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
@@ -9,6 +9,7 @@ export {
   platformName,
 } from "./environments/python-environments.ts";
 export { findTool } from "./find-tool.ts";
+export { loadMlflowParts, type MlflowParts } from "./mlflow-parts.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
 export { checkStack, type OpenStack, openStack, type StackContext } from "./open-stack.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";

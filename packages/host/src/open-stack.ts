@@ -16,7 +16,7 @@ import {
   type ToolHost,
   toEspalierError,
 } from "@espalier/core";
-import { embeddedDefaults } from "./catalog.ts";
+import { embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
 import { entryPoint } from "./entry-points.ts";
 import { findTool } from "./find-tool.ts";
 import type { Project } from "./project.ts";
@@ -35,6 +35,9 @@ export interface OpenStack {
   readonly metrics: Ports["metrics"];
   readonly scheduler: Ports["scheduler"];
   readonly secrets: Ports["secrets"];
+  /** The mirrors that the stack names. */
+  readonly tracking: Ports["tracking"] | undefined;
+  readonly registry: Ports["registry"] | undefined;
   /** What is wrong with it; empty in a stack that can do all it says. */
   readonly faults: readonly Fault[];
   /**
@@ -51,16 +54,26 @@ export interface StackContext {
 }
 
 const singles = ["artifacts", "validator", "packages", "deploy", "metrics", "scheduler", "secrets"] as const;
-type Single = (typeof singles)[number];
+type Single = (typeof singles)[number] | MirrorComponent;
+const mirrors = ["tracking", "registry"] as const satisfies readonly MirrorComponent[];
+
+/** The components that a stack opens one tool for. */
+const namedIn = (stack: Project["stacks"][string]): Single[] => [
+  ...singles,
+  ...mirrors.filter((component) => stack[component] !== undefined),
+];
 
 /** INVALID_CONFIG when the project has no such stack. Reaches no network. */
 export async function openStack(project: Project, name: string, context: StackContext = {}): Promise<OpenStack> {
   const stack = stackOf(project, name);
   const closers: (() => void | Promise<void>)[] = [];
-  const host = toolHost(project, closers, context);
+  const host: ToolHost = {
+    ...toolHost(project, closers, context),
+    secret: async (secret) => port("secrets").get(secret),
+  };
   const opened = new Map<Single, { make: () => unknown } | { error: EspalierError }>();
   await Promise.all(
-    singles.map(async (component) => {
+    namedIn(stack).map(async (component) => {
       try {
         const { tool, settings } = await chosen(project, component, stack[component] ?? {}, [
           "stacks",
@@ -112,6 +125,12 @@ export async function openStack(project: Project, name: string, context: StackCo
     get secrets() {
       return port("secrets");
     },
+    get tracking() {
+      return opened.has("tracking") ? port("tracking") : undefined;
+    },
+    get registry() {
+      return opened.has("registry") ? port("registry") : undefined;
+    },
     faults: [...opened].flatMap(([component, found]) =>
       "error" in found ? faultsOf(found.error, ["stacks", name, component]) : [],
     ),
@@ -132,7 +151,7 @@ export async function openStack(project: Project, name: string, context: StackCo
 /** What is wrong with a stack's tools and their settings, without opening it: for `plan`, `doctor` and checks. */
 export async function checkStack(project: Project, name: string, computes: Iterable<string> = []): Promise<Fault[]> {
   const stack = stackOf(project, name);
-  const attempts: (() => Promise<unknown>)[] = singles.map(
+  const attempts: (() => Promise<unknown>)[] = namedIn(stack).map(
     (component) => () => chosen(project, component, stack[component] ?? {}, ["stacks", name, component]),
   );
   for (const compute of new Set([...Object.keys(stack.compute ?? {}), ...computes])) {
@@ -223,7 +242,7 @@ async function chosen<Component extends OpenableComponent>(
   choice: ToolChoice,
   path: readonly string[],
 ): Promise<{ tool: Tool<Component, never>; settings: never }> {
-  const uses = choice.uses ?? embeddedDefaults[component];
+  const uses = choice.uses ?? { ...embeddedDefaults, ...mirrorDefaults }[component];
   const tool = await findTool(component, uses, project.directory, project.locate([...path, "uses"]));
   const { faults, value } = salvage(tool.config, choice.with ?? {}, "INVALID_CONFIG");
   if (faults.length > 0 || value === undefined) {

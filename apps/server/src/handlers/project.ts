@@ -1,6 +1,6 @@
 import type { StackInfo } from "@espalier/contract";
 import { type OpenableComponent, pipelineDigest, type ToolManifest, toEspalierError } from "@espalier/core";
-import { embeddedDefaults, findTool, loadPipelines } from "@espalier/host";
+import { embeddedDefaults, findTool, loadPipelines, mirrorDefaults } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { readPipeline } from "../runs/read-pipeline.ts";
@@ -45,7 +45,8 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
   const stack = project.stacks[name] ?? {};
   const parent = project.config.stacks?.[name]?.extends;
   const components: Component[] = [];
-  for (const component of Object.keys(embeddedDefaults) as OpenableComponent[]) {
+  const mirrors = (["tracking", "registry"] as const).filter((component) => stack[component] !== undefined);
+  for (const component of [...(Object.keys(embeddedDefaults) as OpenableComponent[]), ...mirrors]) {
     if (component === "compute") {
       const computes = { default: {}, ...stack.compute };
       for (const [compute, { uses }] of Object.entries<{ uses?: string | undefined }>(computes)) {
@@ -66,7 +67,7 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
 async function toolInfo(
   directory: string,
   component: OpenableComponent,
-  uses = embeddedDefaults[component],
+  uses = { ...embeddedDefaults, ...mirrorDefaults }[component],
 ): Promise<Component> {
   try {
     const { manifest } = await findTool(component, uses, directory, `stacks.${component}`);

@@ -1,0 +1,75 @@
+import type { ToolManifest } from "@espalier/core";
+import { z } from "zod";
+
+const connectionShape = {
+  tracking_uri: z.url({ protocol: /^https?$/ }).describe("Address of the MLflow server."),
+  token_secret: z.string().min(1).optional().describe("Name of the secret that holds a bearer token."),
+  username: z.string().min(1).optional().describe("For basic authentication, with `password_secret`."),
+  password_secret: z.string().min(1).optional().describe("Name of the secret that holds the password."),
+};
+
+function oneWayIn(config: { token_secret?: unknown; username?: unknown; password_secret?: unknown }): boolean {
+  const basic = config.username !== undefined || config.password_secret !== undefined;
+  if (!basic) return true;
+  return config.token_secret === undefined && config.username !== undefined && config.password_secret !== undefined;
+}
+const oneWayMessage = "either `token_secret`, or `username` and `password_secret`";
+
+export const mlflowTrackingConfigSchema = z
+  .strictObject({
+    ...connectionShape,
+    experiment_prefix: z.string().optional().describe("Put before the names of experiments over there."),
+    artifacts: z.boolean().default(true).describe("Whether files of runs are carried too."),
+  })
+  .refine(oneWayIn, oneWayMessage);
+export type MlflowTrackingConfig = z.infer<typeof mlflowTrackingConfigSchema>;
+
+export const mlflowRegistryConfigSchema = z
+  .strictObject({
+    ...connectionShape,
+    artifacts: z.boolean().default(true).describe("Whether the files of versions are carried too."),
+  })
+  .refine(oneWayIn, oneWayMessage);
+export type MlflowRegistryConfig = z.infer<typeof mlflowRegistryConfigSchema>;
+
+const shared = {
+  provider: "open-source",
+  skills: ["linux", "mlflow"],
+  cost: { money: "a server and its database", operations: "one MLflow server" },
+  verified: { label: "real", against: "mlflow server 3.17.2 and 2.22.5", live: "not applicable" },
+} as const;
+
+export const mlflowTrackingManifest: ToolManifest = {
+  ...shared,
+  skills: [...shared.skills],
+  tool: "mlflow",
+  component: "tracking",
+  milestone: 6,
+  summary: "A mirror of experiments, runs and their files in an MLflow server",
+  capabilities: ["mirror", "files"],
+  losses: [
+    "run, experiment and logged-model ids are minted over there; ours are tags (espalier.run_id, espalier.experiment_id, espalier.model_id)",
+    "a parameter that has another value over there keeps it: MLflow's parameters can not change",
+    "infinite metric values become the greatest double, as in MLflow's own database",
+    "parameters and tags beyond MLflow's lengths are cut",
+    "states, events, logs and lineage of pipelines stay here; engine parameters are tags",
+    "traces and assessments are not carried",
+    "a change that was made over there is not brought back",
+  ],
+};
+
+export const mlflowRegistryManifest: ToolManifest = {
+  ...shared,
+  skills: [...shared.skills],
+  tool: "mlflow",
+  component: "registry",
+  milestone: 8,
+  summary: "A mirror of registered models, versions, aliases and their content in an MLflow server",
+  capabilities: ["mirror", "files"],
+  losses: [
+    "version numbers are minted over there; ours are tags (espalier.version)",
+    "the content of a version lies with a run of the experiment `espalier-models`, for MLflow accepts no other place",
+    "gate verdicts are told as tags, their reports stay here",
+    "times of creation are those of the delivery",
+  ],
+};
