@@ -1,4 +1,4 @@
-/** Tables of the outbox towards mirrors, as Kysely sees them; the migrations say what they mean. */
+/** Tables of the outbox towards mirrors and of imports and exports, as Kysely sees them; the migrations say what they mean. */
 
 export interface MirrorOutboxTable {
   project_id: string;
@@ -26,4 +26,30 @@ export interface MirrorStatusTable {
   tries: number;
   last_error: string | null;
   due_at: number;
+}
+
+export interface TransfersTable {
+  project_id: string;
+  transfer_id: string;
+  direction: string;
+  peer: string;
+  state: string;
+  options: string;
+  result: string | null;
+  error: string | null;
+  created_by: string;
+  created_at: number;
+  finished_at: number | null;
+}
+
+export interface TransferItemsTable {
+  project_id: string;
+  direction: string;
+  peer: string;
+  kind: string;
+  source_id: string;
+  target_id: string;
+  root: string | null;
+  counts: string;
+  done: number;
 }

@@ -16,7 +16,13 @@ import type {
   LoggedModelTagsTable,
   RunModelsTable,
 } from "./logged-models.ts";
-import type { MirrorNamesTable, MirrorOutboxTable, MirrorStatusTable } from "./mirrors.ts";
+import type {
+  MirrorNamesTable,
+  MirrorOutboxTable,
+  MirrorStatusTable,
+  TransferItemsTable,
+  TransfersTable,
+} from "./mirrors.ts";
 import type {
   AuditTable,
   LineageEdgesTable,
@@ -125,4 +131,6 @@ export interface RecordSchema {
   mirror_outbox: MirrorOutboxTable;
   mirror_names: MirrorNamesTable;
   mirror_status: MirrorStatusTable;
+  transfers: TransfersTable;
+  transfer_items: TransferItemsTable;
 }
