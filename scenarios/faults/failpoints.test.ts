@@ -53,7 +53,8 @@ test("killed while steps come from the cache", async () => {
 const damages: Readonly<Record<string, { tells: string; sql?: string; file?: (path: string) => void }>> = {
   "a metric told twice": {
     tells: "told its metric once, and it is there 2 times",
-    sql: `INSERT INTO metrics SELECT project_id, run_id, key, step + 1, timestamp, value, is_nan FROM metrics WHERE key = 'loss'`,
+    sql: `INSERT INTO metrics SELECT point.series_id, point.step + 1, point.timestamp, point.value, point.is_nan FROM metrics point
+      JOIN latest_metrics series ON series.series_id = point.series_id WHERE series.key = 'loss'`,
   },
   "a dataset version too many": {
     tells: "the dataset has 2 versions",

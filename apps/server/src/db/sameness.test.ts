@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { startPostgres } from "../../../../scripts/servers/postgres.ts";
-import { like } from "./database.ts";
+import { like, type RecordDatabase } from "./database.ts";
 import type { Page } from "./page.ts";
 import { isLater, logMetrics, type MetricPoint, metricValue } from "./queries/metrics.ts";
 import { describeOnBoth } from "./testing/databases.ts";
@@ -49,7 +49,7 @@ describeOnBoth("both databases behave alike", await startPostgres(), (database) 
   });
 
   test("64-bit integers and doubles come back as they went in", async () => {
-    const { kysely, projectId, transaction } = await database.openDatabase();
+    const record = await database.openDatabase();
     const integers = [0, -1, Number.MAX_SAFE_INTEGER, -(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n];
     const doubles = [
       0.1,
@@ -61,8 +61,8 @@ describeOnBoth("both databases behave alike", await startPostgres(), (database) 
       1e300,
     ];
     const points = integers.flatMap((step) => doubles.map((value) => ({ key: "k", value, step, timestamp: step })));
-    await transaction((inner) => logMetrics({ kysely, projectId } as never, inner, "run", points));
-    const rows = await kysely.selectFrom("metrics").selectAll().where("project_id", "=", projectId).execute();
+    await record.transaction((inner) => logMetrics(record, inner, "run", points));
+    const rows = await pointsOf(record, "run");
     const read = rows.map((row) => `${row.step} ${row.timestamp} ${metricValue(row)}`).sort();
     expect(read).toEqual(points.map((point) => `${point.step} ${point.timestamp} ${point.value}`).sort());
   });
@@ -120,7 +120,7 @@ describeOnBoth("both databases behave alike", await startPostgres(), (database) 
         for (const batch of [...batches, ...batches]) {
           await record.transaction((transaction) => logMetrics(record, transaction, run, batch));
         }
-        const stored = await record.kysely.selectFrom("metrics").selectAll().where("run_id", "=", run).execute();
+        const stored = await pointsOf(record, run);
         const latest = await record.kysely.selectFrom("latest_metrics").selectAll().where("run_id", "=", run).execute();
         const all = batches.flat();
         expect(stored).toHaveLength(new Set(all.map(identity)).size);
@@ -216,4 +216,14 @@ function asStored(point: MetricPoint) {
 
 function identity(point: MetricPoint): string {
   return `${point.key} ${point.step} ${point.timestamp} ${point.value}`;
+}
+
+function pointsOf({ kysely, projectId }: RecordDatabase, runId: string) {
+  return kysely
+    .selectFrom("metrics")
+    .innerJoin("latest_metrics as series", "series.series_id", "metrics.series_id")
+    .selectAll("metrics")
+    .where("series.project_id", "=", projectId)
+    .where("series.run_id", "=", runId)
+    .execute();
 }

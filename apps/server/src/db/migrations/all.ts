@@ -3,6 +3,7 @@ import { operationsTables } from "./0001-operations.ts";
 import { registryTables } from "./0001-registry.ts";
 import { trackingTables } from "./0001-tracking.ts";
 import { loggedModelTables } from "./0002-logged-models.ts";
+import { metricTables } from "./0002-metrics.ts";
 import { mirrorTables } from "./0002-mirrors.ts";
 import { registryAdditions } from "./0002-registry.ts";
 import { searchIndexes } from "./0002-search.ts";
@@ -27,6 +28,7 @@ export const migrations: readonly Migration[] = [
     version: 2,
     name: "mlflow",
     statements: (types) => [
+      ...metricTables(types),
       ...loggedModelTables(types),
       ...registryAdditions(types),
       ...traceTables(types),

@@ -59,7 +59,13 @@ async function deleteRun(database: RecordDatabase, transaction: RecordTransactio
     .select("attempt_id")
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", runId);
-  for (const table of ["params", "tags", "metrics", "latest_metrics", "inputs", "input_tags", "runs"] as const) {
+  const series = transaction
+    .selectFrom("latest_metrics")
+    .select("series_id")
+    .where("project_id", "=", database.projectId)
+    .where((columns) => columns.or([columns("run_id", "=", runId), columns("run_id", "in", attempts)]));
+  await transaction.deleteFrom("metrics").where("series_id", "in", series).execute();
+  for (const table of ["params", "tags", "latest_metrics", "inputs", "input_tags", "runs"] as const) {
     await transaction
       .deleteFrom(table)
       .where("project_id", "=", database.projectId)

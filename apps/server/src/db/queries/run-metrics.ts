@@ -97,26 +97,27 @@ export function createRunMetricQueries(database: RecordDatabase, runs: RunQuerie
         attempt_id: "text",
         key: "text",
         "metric.step": "integer",
-        timestamp: "integer",
-        value: "real",
-        is_nan: "integer",
+        "metric.timestamp": "integer",
+        "metric.value": "real",
+        "metric.is_nan": "integer",
       });
       let query = kysely
         .selectFrom("attempts")
-        .innerJoin("metrics as metric", (join) =>
+        .innerJoin("latest_metrics as series", (join) =>
           join
-            .onRef("metric.project_id", "=", "attempts.project_id")
-            .onRef("metric.run_id", "=", "attempts.attempt_id"),
+            .onRef("series.project_id", "=", "attempts.project_id")
+            .onRef("series.run_id", "=", "attempts.attempt_id"),
         )
+        .innerJoin("metrics as metric", "metric.series_id", "series.series_id")
         .select([
           "attempts.step as step_name",
           "branch",
           "attempt_id",
           "key",
           "metric.step",
-          "timestamp",
-          "value",
-          "is_nan",
+          "metric.timestamp",
+          "metric.value",
+          "metric.is_nan",
         ])
         .where("attempts.project_id", "=", projectId)
         .where("attempts.run_id", "=", runId)
@@ -124,9 +125,9 @@ export function createRunMetricQueries(database: RecordDatabase, runs: RunQuerie
         .orderBy("attempt_id")
         .orderBy("key")
         .orderBy("metric.step")
-        .orderBy("timestamp")
-        .orderBy("value")
-        .orderBy("is_nan")
+        .orderBy("metric.timestamp")
+        .orderBy("metric.value")
+        .orderBy("metric.is_nan")
         .limit(keys.fetch);
       if (filter.step !== undefined) query = query.where("attempts.step", "=", filter.step);
       if (filter.key !== undefined) query = query.where("key", "=", filter.key);

@@ -1,3 +1,5 @@
+import type { Generated } from "kysely";
+
 /** Tables of experiments, runs and what is logged to them, as Kysely sees them; the migrations say what they mean. */
 
 export interface SettingsTable {
@@ -59,10 +61,9 @@ export interface TagsTable {
   value: string;
 }
 
+/** Points of the series of `latest_metrics` that has the same `series_id`; the project is its. */
 export interface MetricsTable {
-  project_id: string;
-  run_id: string;
-  key: string;
+  series_id: number;
   step: number | bigint;
   timestamp: number | bigint;
   value: number;
@@ -73,6 +74,7 @@ export interface LatestMetricsTable {
   project_id: string;
   run_id: string;
   key: string;
+  series_id: Generated<number>;
   step: number | bigint;
   timestamp: number | bigint;
   value: number;
