@@ -1,11 +1,16 @@
 import { type Digest, EspalierError, isDigest, type TreeEntry } from "@espalier/core";
 import type { RecordDatabase, RecordTransaction } from "../database.ts";
+import { type FilePlace, findPlace, requirePlace } from "./file-places.ts";
 
 /** A file that an MLflow client logged. `path` is canonical, as `mlflow/artifacts/paths.ts` makes it; `size` in bytes. */
 export interface TrackedFile {
   path: string;
   digest: Digest;
   size: number;
+}
+
+export interface NewFile extends TrackedFile {
+  createdBy: string;
 }
 
 export interface FolderEntry {
@@ -25,8 +30,15 @@ export interface FolderPage {
 
 export interface FileQueries {
   get(path: string): Promise<TrackedFile | undefined>;
-  /** Replaces what the path held. CONFLICT: the path is a folder, or leads through a file. `guard` runs in the same transaction. */
-  put(file: TrackedFile, guard?: (transaction: RecordTransaction) => Promise<void>): Promise<void>;
+  /**
+   * Replaces what the path held. NOT_FOUND, INVALID_INPUT: the path lies in no folder of a run, logged model or trace that is on record and
+   * not deleted; CONFLICT: the path is a folder, or leads through a file.
+   */
+  put(file: NewFile): Promise<void>;
+  /** Errors of `put`, before any byte has come. */
+  check(path: string): Promise<void>;
+  /** What a file or folder belongs to; undefined for what lies in no such folder. */
+  placeOf(path: string): Promise<FilePlace | undefined>;
   /** The file, or everything below the folder. How many there were. */
   remove(path: string): Promise<number>;
   /** One level of a folder; "" is the root. At most `limit` entries, and in that order. An absent folder is empty. */
@@ -73,11 +85,12 @@ export function createFileQueries(database: RecordDatabase): FileQueries {
         .executeTakeFirst();
       return row === undefined ? undefined : fileOf(row);
     },
-    put: (file, guard) =>
-      database.transaction(async (transaction) => {
-        await guard?.(transaction);
-        await putFile(database, transaction, file);
-      }),
+    put: (file) => database.transaction((transaction) => putFile(database, transaction, file)),
+    placeOf: (path) => findPlace(kysely, projectId, path),
+    check: async (path) => {
+      await requirePlace(kysely, projectId, path);
+      await requireRoom(kysely, projectId, path);
+    },
     remove: async (path) => {
       const forget = async (paths: string[]): Promise<number> => {
         const { numDeletedRows } = await kysely
@@ -143,20 +156,43 @@ export function createFileQueries(database: RecordDatabase): FileQueries {
 export async function putFile(
   { projectId, now }: RecordDatabase,
   transaction: RecordTransaction,
-  { path, digest, size }: TrackedFile,
+  { path, digest, size, createdBy }: NewFile,
+): Promise<void> {
+  await requirePlace(transaction, projectId, path);
+  await requireRoom(transaction, projectId, path);
+  await transaction
+    .insertInto("tracked_files")
+    .values({ project_id: projectId, path, digest, size, created_by: createdBy, created_at: now })
+    .onConflict((conflict) =>
+      conflict.columns(["project_id", "path"]).doUpdateSet((columns) => ({
+        digest: columns.ref("excluded.digest"),
+        size: columns.ref("excluded.size"),
+        created_by: columns.ref("excluded.created_by"),
+        created_at: columns.ref("excluded.created_at"),
+      })),
+    )
+    .execute();
+}
+
+/** A path is a file or a folder, never both: it would not go onto a disk. */
+async function requireRoom(
+  from: RecordTransaction | RecordDatabase["kysely"],
+  projectId: string,
+  path: string,
 ): Promise<void> {
   const through = foldersAbove(path);
-  if (through.length > 0) {
-    const file = await transaction
-      .selectFrom("tracked_files")
-      .select("path")
-      .where("project_id", "=", projectId)
-      .where("path", "in", through)
-      .limit(1)
-      .executeTakeFirst();
-    if (file !== undefined) throw new EspalierError("CONFLICT", `${file.path} is a file: nothing can lie below it`);
-  }
-  const inside = await transaction
+  const file =
+    through.length === 0
+      ? undefined
+      : await from
+          .selectFrom("tracked_files")
+          .select("path")
+          .where("project_id", "=", projectId)
+          .where("path", "in", through)
+          .limit(1)
+          .executeTakeFirst();
+  if (file !== undefined) throw new EspalierError("CONFLICT", `${file.path} is a file: nothing can lie below it`);
+  const inside = await from
     .selectFrom("tracked_files")
     .select("path")
     .where("project_id", "=", projectId)
@@ -165,17 +201,6 @@ export async function putFile(
     .limit(1)
     .executeTakeFirst();
   if (inside !== undefined) throw new EspalierError("CONFLICT", `${path} is a folder: a file can not take its place`);
-  await transaction
-    .insertInto("tracked_files")
-    .values({ project_id: projectId, path, digest, size, created_at: now })
-    .onConflict((conflict) =>
-      conflict.columns(["project_id", "path"]).doUpdateSet((columns) => ({
-        digest: columns.ref("excluded.digest"),
-        size: columns.ref("excluded.size"),
-        created_at: columns.ref("excluded.created_at"),
-      })),
-    )
-    .execute();
 }
 
 function insideOf(folder: string): Range {

@@ -5,6 +5,7 @@ export interface TrackedFilesTable {
   path: string;
   digest: string;
   size: number;
+  created_by: string;
   created_at: number;
 }
 
@@ -15,6 +16,7 @@ export interface FileUploadsTable {
   parts: number;
   created_by: string;
   created_at: number;
+  completed_at: number | null;
 }
 
 export interface FileUploadPartsTable {
