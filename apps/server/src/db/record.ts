@@ -13,6 +13,7 @@ import { createFileUploadQueries, type FileUploadQueries } from "./queries/file-
 import { createFileQueries, type FileQueries } from "./queries/files.ts";
 import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
+import { createLoggedModelQueries, type LoggedModelQueries } from "./queries/logged-models/logged-models.ts";
 import { createModelQueries, type ModelQueries } from "./queries/models.ts";
 import { createMonitorQueries, type MonitorQueries } from "./queries/monitors.ts";
 import { createNoticeQueries, type NoticeQueries } from "./queries/notices.ts";
@@ -52,6 +53,8 @@ export interface ProjectRecord {
   fileUploads: FileUploadQueries;
   published: PublishedQueries;
   datasets: DatasetQueries;
+  /** Models as MLflow 3 logs them, registered or not. */
+  loggedModels: LoggedModelQueries;
   models: ModelQueries;
   aliases: AliasQueries;
   /** The same registry as MLflow's clients see it, and its webhooks. */
@@ -97,6 +100,7 @@ export async function openRecord(
     fileUploads: createFileUploadQueries(database),
     published: createPublishedQueries(database),
     datasets: createDatasetQueries(database),
+    loggedModels: createLoggedModelQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),
     registry: createRegistryQueries(database),

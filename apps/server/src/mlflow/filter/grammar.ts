@@ -38,10 +38,11 @@ export interface KeyGrammar {
   /** IN and NOT IN take a list of quoted texts, all others one value of the kind; IS NULL and IS NOT NULL none. */
   operators: readonly FilterOperator[];
   /**
-   * text: quoted. double: any number. integer: a whole one. either: a number beside `> >= < <=` and text beside all else.
+   * text: quoted. written: quoted, or a number, which is a text as it is written. double: any number. integer: a whole one. either: a
+   * number beside `> >= < <=` and text beside all else.
    * Whole numbers beyond 2^53 come as bigint.
    */
-  kind: "text" | "double" | "integer" | "either";
+  kind: "text" | "written" | "double" | "integer" | "either";
   /** What the key is an alias for; the entity stays unless told. */
   means?: { entity?: string; key: string };
 }

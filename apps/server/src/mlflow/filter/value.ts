@@ -38,6 +38,7 @@ export function readValue(
     return numberOf(token, identifier, known);
   }
   if (token.kind === "text") return unquote(token.value, ["'", '"']);
+  if (token.kind === "number" && known.kind === "written") return token.value;
   if (token.kind === "word" || token.kind === "name") {
     const written = token.value.slice(0, 250);
     refuse(
