@@ -35,6 +35,11 @@ export async function enqueueRunNotice(plane: ControlPlane, run: RunRow): Promis
       },
     },
   });
+  wakeNotices(plane);
+}
+
+/** Something may be due: it is sent now and not at the next look. */
+export function wakeNotices(plane: ControlPlane): void {
   wakers.get(plane)?.();
 }
 

@@ -1,6 +1,8 @@
 import type { RecordDatabase } from "../../database.ts";
 import { createRegistryVersionQueries, type RegistryVersionQueries } from "./model-versions.ts";
 import { createRegisteredModelQueries, type RegisteredModelQueries } from "./registered-models.ts";
+import { createRegistrySearch, type RegistrySearchQueries } from "./search-registry.ts";
+import { createSourceQueries, type SourceQueries } from "./sources.ts";
 import { createWebhookQueries, type WebhookQueries } from "./webhooks.ts";
 
 /**
@@ -9,6 +11,8 @@ import { createWebhookQueries, type WebhookQueries } from "./webhooks.ts";
 export interface RegistryQueries {
   models: RegisteredModelQueries;
   versions: RegistryVersionQueries;
+  search: RegistrySearchQueries;
+  sources: SourceQueries;
   webhooks: WebhookQueries;
 }
 
@@ -16,6 +20,8 @@ export function createRegistryQueries(database: RecordDatabase): RegistryQueries
   return {
     models: createRegisteredModelQueries(database),
     versions: createRegistryVersionQueries(database),
+    search: createRegistrySearch(database),
+    sources: createSourceQueries(database),
     webhooks: createWebhookQueries(database),
   };
 }
