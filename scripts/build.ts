@@ -32,6 +32,7 @@ const result = await build({
     serving: "apps/serving/src/main.ts",
     "builtin-step": "adapters/embedded/src/builtin-step-main.ts",
     "typescript-step": "packages/host/src/typescript-step-main.ts",
+    "record-reader": "apps/server/src/db/reader/reader-worker-main.ts",
   },
   outdir: join(target, "dist"),
   bundle: true,

@@ -7,6 +7,8 @@ const entries = {
   "builtin-step": { source: "../../../adapters/embedded/src/builtin-step-main.ts", built: "./builtin-step.js" },
   /** Runs one exported TypeScript step by the step contract. */
   "typescript-step": { source: "./typescript-step-main.ts", built: "./typescript-step.js" },
+  /** A worker thread, not a process: reads of the record off the event loop. */
+  "record-reader": { source: "../../../apps/server/src/db/reader/reader-worker-main.ts", built: "./record-reader.js" },
   cli: { source: "../../../apps/cli/src/main.ts", built: "./espalier.js" },
   launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
 } as const;

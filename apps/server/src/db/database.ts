@@ -5,6 +5,7 @@ import { isSerializationFailure } from "./dialect/postgres-errors.ts";
 import { type SqliteOptions, sqliteDialect } from "./dialect/sqlite-dialect.ts";
 import { migrate } from "./migrations/migrate.ts";
 import type { MirrorNames } from "./mirror-changes.ts";
+import { readerDialect } from "./reader/reader-dialect.ts";
 import type { RecordSchema } from "./schema/record-schema.ts";
 
 export type RecordLocation = { sqlitePath: string } | { postgresUrl: string };
@@ -14,7 +15,11 @@ export type RecordTransaction = Transaction<RecordSchema>;
 /** One project's view of the database. Every query names `projectId`. */
 export interface RecordDatabase {
   kysely: Kysely<RecordSchema>;
-  /** For reads that may take long: it sees what is committed and never holds up a writer. */
+  /**
+   * For reads that may take long: each sees what was committed before it began, and never holds up a writer or the event loop. Worker
+   * threads on SQLite, the pool on PostgreSQL; no transactions. `execute({ signal })` gives up when the request has gone. Closed with
+   * `kysely`.
+   */
   reader: Kysely<RecordSchema>;
   kind: "sqlite" | "postgres";
   projectId: string;
@@ -48,13 +53,24 @@ export async function openDatabase(
   }
   return {
     kysely,
-    reader: kysely,
+    reader: "sqlitePath" in location ? openReader(kysely, location.sqlitePath) : kysely,
     kind,
     projectId,
     mirrors: { tracking: [], registry: [] },
     now: kind === "sqlite" ? sqliteNow : postgresNow,
     transaction: (work) => runTransaction(kysely, work),
   };
+}
+
+/** Its threads end before the writer's connection closes, which, as the last one, folds the write-ahead log into the file. */
+function openReader(kysely: Kysely<RecordSchema>, path: string): Kysely<RecordSchema> {
+  const reader = new Kysely<RecordSchema>({ dialect: readerDialect(path) });
+  const closeWriter = kysely.destroy.bind(kysely);
+  kysely.destroy = async () => {
+    await reader.destroy();
+    await closeWriter();
+  };
+  return reader;
 }
 
 async function runTransaction<T>(

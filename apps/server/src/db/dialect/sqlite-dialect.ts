@@ -186,7 +186,7 @@ function narrowIntegers(row: Record<string, unknown>): void {
   }
 }
 
-function toSqlite(value: unknown): SQLInputValue {
+export function toSqlite(value: unknown): SQLInputValue {
   if (typeof value === "boolean") return value ? 1 : 0;
   if (value === undefined) return null;
   if (typeof value === "string" && value.includes("\0")) {
