@@ -14,7 +14,7 @@ import type { ControlPlane } from "./control-plane.ts";
 import { openRecord } from "./db/record.ts";
 import { allHandlers } from "./handlers/all.ts";
 import { isLoopback } from "./http/allowed-hosts.ts";
-import { createApp } from "./http/app.ts";
+import { type AppOptions, createApp } from "./http/app.ts";
 import { closerOf } from "./http/close-app.ts";
 import { registerRoutes } from "./http/register-routes.ts";
 import { registerSystemRoutes } from "./http/system-routes.ts";
@@ -196,8 +196,12 @@ async function compose(
   const app = createApp({
     logger,
     hosts: { names: namesOf(project), remote: !isLoopback(host) },
-    verifyToken: tokenVerifier(ownership.token, record.tokens),
+    verifyToken: tokenVerifier(ownership.token, record.tokens, {
+      // Not in the audit log: whoever guesses must not be able to fill the record.
+      onFailure: (address) => logger.warn({ address }, "a sign-in failed"),
+    }),
     projectDirectory: project.directory,
+    ...limitsOf(project),
   });
   registerSystemRoutes(app, plane);
   registerRoutes(app, {
@@ -242,6 +246,14 @@ function wantedAddress({ port, role }: StartOptions, host: string, { config }: C
   const { hostname, port: portOfUrl } = url === undefined ? { hostname: "", port: "" } : new URL(url);
   const told = port ?? declared ?? (isLoopback(hostname) && portOfUrl !== "" ? Number(portOfUrl) : undefined);
   return { host, insist, port: told ?? (role === "up" ? usualPort : undefined) };
+}
+
+function limitsOf({ config }: ControlPlane["project"]): Pick<AppOptions, "rateLimit" | "loopbackWithoutToken"> {
+  const { rate_limit: limit, loopback_without_token: loopback } = config.control_plane ?? {};
+  return {
+    ...(limit === undefined ? {} : { rateLimit: { perSecond: limit.requests_per_second, burst: limit.burst } }),
+    ...(loopback === undefined ? {} : { loopbackWithoutToken: loopback }),
+  };
 }
 
 function namesOf(project: ControlPlane["project"]): string[] {

@@ -48,6 +48,16 @@ export const projectSchema = z.strictObject({
         .optional()
         .describe("Where steps elsewhere reach the control plane."),
       port: z.int().min(1).max(65_535).optional().describe("Port of the control plane."),
+      rate_limit: z
+        .strictObject({ requests_per_second: z.number().positive(), burst: z.int().positive() })
+        .optional()
+        .describe(
+          "Of each token; left out, 5,000 and 10,000. The owner and tokenless processes of this machine have none.",
+        ),
+      loopback_without_token: z
+        .boolean()
+        .optional()
+        .describe("false: MLflow's clients on this machine need a token too."),
     })
     .optional(),
   stacks: z.record(nameSchema, stackSchema).optional(),

@@ -29,9 +29,12 @@ export function checkHost(policy: HostPolicy, host: string | undefined, origin: 
   }
 }
 
+/** Only as a client writes it: a number, octal digits or a short form that would come to be 127.0.0.1 is not how anybody calls us. */
 function parseAuthority(host: string | undefined): URL | undefined {
-  if (host === undefined || /[/?#@\\\s]/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
-  return new URL(`http://${host}`);
+  if (host === undefined || !URL.canParse(`http://${host}`)) return undefined;
+  const parsed = new URL(`http://${host}`);
+  const written = host.toLowerCase().replace(/:80$/, "");
+  return parsed.host === written ? parsed : undefined;
 }
 
 function isAllowed(policy: HostPolicy, hostname: string): boolean {

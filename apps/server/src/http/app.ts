@@ -4,8 +4,10 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
 import { authenticateMlflow } from "./authenticate-mlflow.ts";
-import { errorBody, errorForClient } from "./error-reply.ts";
+import { errorBody, errorForClient, retryAfterSeconds } from "./error-reply.ts";
 import { authorize, type Principal, type ServerPolicy, type VerifyToken } from "./principal.ts";
+import { type BodyTimes, endSlowBodies } from "./slow-bodies.ts";
+import { createTokenBuckets } from "./token-buckets.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -22,7 +24,17 @@ export interface AppOptions {
   hosts: HostPolicy;
   verifyToken: VerifyToken;
   projectDirectory: string;
+  /** Of each token; the owner and tokenless processes of this machine have none. */
+  rateLimit?: { perSecond: number; burst: number };
+  /** false: the MLflow face wants a token from this machine too. */
+  loopbackWithoutToken?: boolean;
+  /** How long a client may take; the usual times by default. */
+  times?: { headersMilliseconds: number; bodies: BodyTimes };
 }
+
+/** About what one process can answer at all: it keeps one client from starving the others, and is noticed by no honest one. */
+const usualRateLimit = { perSecond: 5_000, burst: 10_000 };
+const usualHeadersMilliseconds = 30_000;
 
 /** Bytes of a JSON body; routes that take more say so themselves. */
 const largestJsonBody = 1024 * 1024;
@@ -37,7 +49,9 @@ export function createApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: "idle",
     return503OnClosing: false,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
+    // Uploads may take hours; what comes before the body, and a body that does not come, are limited by themselves.
     requestTimeout: 0,
+    http: headerTimes(options.times?.headersMilliseconds ?? usualHeadersMilliseconds),
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -45,19 +59,26 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
   app.decorateRequest("principal", undefined);
 
+  endSlowBodies(app, options.times?.bodies);
+  const buckets = createTokenBuckets(options.rateLimit ?? usualRateLimit);
+
   app.addHook("onRoute", (route) => {
     if (route.config?.policy === undefined) {
       throw new EspalierError("INTERNAL", `The route ${String(route.method)} ${route.url} has no policy`);
     }
   });
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(securityHeaders);
     checkHost(options.hosts, request.headers.host, request.headers.origin);
+    checkFetchSite(request);
     const policy = request.is404 ? unknownRoutePolicy(request) : request.routeOptions.config.policy;
     if (policy === "open" || policy === "signed") return;
     const isMlflow = policy === "mlflow-read" || policy === "mlflow-write";
     request.principal = isMlflow
-      ? await authenticateMlflow(request, options.verifyToken)
+      ? await authenticateMlflow(request, options.verifyToken, options.loopbackWithoutToken ?? true)
       : await authenticate(request, options.verifyToken);
+    const { actor } = request.principal;
+    if (actor !== "owner" && actor !== "loopback") requireCalm(buckets.take(actor));
     if (policy === undefined) throw new EspalierError("PERMISSION_DENIED", "Nobody may call this route");
     const { id } = (request.params ?? {}) as { id?: string };
     authorize(policy, request.principal, id);
@@ -74,7 +95,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     else if (told.httpStatus >= 500) request.log.warn({ err: error, code: told.code }, "a request could not be met");
     else request.log.debug({ code: told.code, message: told.message, route: request.routeOptions.url }, "refused");
     if (told.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Bearer realm="espalier"');
-    if (told.retryable) reply.header("retry-after", "1");
+    if (told.retryable) reply.header("retry-after", String(retryAfterSeconds(told)));
     void reply
       .status(told.httpStatus)
       .type("application/json; charset=utf-8")
@@ -82,6 +103,39 @@ export function createApp(options: AppOptions): FastifyInstance {
       .send(errorBody(told, options.projectDirectory));
   });
   return app;
+}
+
+/** Answers are data: no page may frame them, take them for scripts, or load them from elsewhere. */
+const securityHeaders = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "SAMEORIGIN",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+
+/**
+ * Browsers send no Origin with the GET of an image or a script, but they say where it comes from. Only following a link is fine: its answer
+ * is shown to the user and to no page.
+ */
+function checkFetchSite({ headers, method }: FastifyRequest): void {
+  const site = headers["sec-fetch-site"];
+  if (site === undefined || site === "same-origin" || site === "none") return;
+  if (method === "GET" && headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document") return;
+  throw new EspalierError("FOREIGN_HOST", "The request comes from a page of another origin", {
+    hint: "Only pages that this control plane serves may call it.",
+  });
+}
+
+function requireCalm(waitMilliseconds: number): void {
+  if (waitMilliseconds === 0) return;
+  throw new EspalierError("RATE_LIMITED", "This token has sent too many requests", {
+    details: { retryAfterSeconds: Math.ceil(waitMilliseconds / 1000) },
+    hint: "Send fewer at once (MLflow's `log_batch` takes 1,000 metrics), or raise `control_plane.rate_limit` in espalier.yaml.",
+  });
+}
+
+function headerTimes(milliseconds: number): { headersTimeout: number; connectionsCheckingInterval: number } {
+  return { headersTimeout: milliseconds, connectionsCheckingInterval: Math.min(10_000, milliseconds) };
 }
 
 /** What does not exist is told only to those who may know what exists. */
@@ -95,7 +149,7 @@ async function authenticate(request: FastifyRequest, verifyToken: VerifyToken): 
   if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {
     throw new EspalierError("UNAUTHENTICATED", "The request carries no token", { hint });
   }
-  const principal = await verifyToken(token);
+  const principal = await verifyToken(token, request.socket.remoteAddress);
   if (principal === undefined) {
     throw new EspalierError("UNAUTHENTICATED", "The token is unknown, revoked or expired", { hint });
   }

@@ -7,19 +7,37 @@ import type { Principal, VerifyToken } from "./principal.ts";
  * As MLflow's clients sign in: a bearer token, or basic credentials whose password is a token (the user's name is not looked at). Without
  * any, a process of this machine is let in, unless a proxy speaks for somebody else.
  */
-export async function authenticateMlflow(request: FastifyRequest, verifyToken: VerifyToken): Promise<Principal> {
+export async function authenticateMlflow(
+  request: FastifyRequest,
+  verifyToken: VerifyToken,
+  loopbackWithoutToken: boolean,
+): Promise<Principal> {
   const { authorization } = request.headers;
   if (authorization === undefined) {
-    if (isOfThisMachine(request)) return { actor: "loopback", grant: { kind: "loopback" } };
+    if (loopbackWithoutToken && isOfThisMachine(request)) return { actor: "loopback", grant: { kind: "loopback" } };
     throw unauthenticated("The request carries no credentials");
   }
   const token = tokenIn(authorization);
-  const principal = token === undefined ? undefined : await verifyToken(token);
+  const principal = token === undefined ? undefined : await verifyToken(token, request.socket.remoteAddress);
   if (principal === undefined) throw unauthenticated("The credentials are unknown, revoked or expired");
   return principal;
 }
 
-const proxied = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] as const;
+const proxied = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-forwarded-port",
+  "x-forwarded-server",
+  "x-forwarded-prefix",
+  "x-real-ip",
+  "x-client-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "x-envoy-external-address",
+] as const;
 
 function isOfThisMachine(request: FastifyRequest): boolean {
   if (proxied.some((header) => request.headers[header] !== undefined)) return false;

@@ -17,11 +17,20 @@ export function errorForClient(error: unknown, requestId: string): EspalierError
   });
 }
 
-/** Absolute paths below the project become relative ones; others of this machine lose their folders. */
+/** For the header of that name. */
+export function retryAfterSeconds(error: EspalierError): number {
+  const seconds = error.details["retryAfterSeconds"];
+  return typeof seconds === "number" ? seconds : 1;
+}
+
+/** Absolute paths below the project become relative ones. */
+export function withoutProjectPaths(text: string, projectDirectory: string): string {
+  return text.replaceAll(`${projectDirectory}/`, "").replaceAll(projectDirectory, ".");
+}
+
 export function errorBody(error: EspalierError, projectDirectory: string): ErrorBody {
   const clean = (value: unknown): unknown => {
-    if (typeof value === "string")
-      return value.replaceAll(`${projectDirectory}/`, "").replaceAll(projectDirectory, ".");
+    if (typeof value === "string") return withoutProjectPaths(value, projectDirectory);
     if (Array.isArray(value)) return value.map(clean);
     if (typeof value === "object" && value !== null) {
       return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, clean(member)]));

@@ -9,8 +9,8 @@ export interface Principal {
   grant: { kind: "role"; role: Role } | { kind: "attempt"; attemptId: string; runId: string } | { kind: "loopback" };
 }
 
-/** Finds the principal of a bearer token; undefined when it is unknown, revoked or expired. */
-export type VerifyToken = (token: string) => Promise<Principal | undefined>;
+/** Finds the principal of a bearer token; undefined when it is unknown, revoked or expired. RATE_LIMITED: the address guesses. */
+export type VerifyToken = (token: string, address?: string) => Promise<Principal | undefined>;
 
 /** `open` needs no token at all: health and metrics. The `mlflow` ones are for that face: steps and tokenless loopback too. */
 export type ServerPolicy = RoutePolicy | MlflowPolicy | "open";

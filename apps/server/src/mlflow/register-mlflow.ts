@@ -1,7 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ControlPlane } from "../control-plane.ts";
-import { errorForClient } from "../http/error-reply.ts";
+import { errorForClient, retryAfterSeconds, withoutProjectPaths } from "../http/error-reply.ts";
 import { asFields, type Fields } from "./fields.ts";
 import { parseJson, writeJson } from "./int64-json.ts";
 import { mlflowError, mlflowReply } from "./mlflow-error.ts";
@@ -21,19 +21,19 @@ export async function registerMlflow(app: FastifyInstance, plane: ControlPlane):
     await app.register(
       async (scope) => {
         readBodiesLikeMlflow(scope);
-        answerErrorsLikeMlflow(scope);
+        answerErrorsLikeMlflow(scope, plane.project.directory);
         for (const route of routes) if (prefix.endsWith(route.api)) registerRoute(scope, plane, route, prefix);
       },
       { prefix },
     );
   }
   await app.register(async (scope) => {
-    answerErrorsLikeMlflow(scope, false);
+    answerErrorsLikeMlflow(scope, plane.project.directory, false);
     registerSystem(scope);
     registerOtlpTraces(scope, plane);
   });
   await app.register(async (scope) => {
-    answerErrorsLikeMlflow(scope, false);
+    answerErrorsLikeMlflow(scope, plane.project.directory, false);
     registerArtifactProxy(scope, plane);
   });
 }
@@ -123,15 +123,16 @@ function readBodiesLikeMlflow(scope: FastifyInstance): void {
   });
 }
 
-export function answerErrorsLikeMlflow(scope: FastifyInstance, withNotFound = true): void {
+function answerErrorsLikeMlflow(scope: FastifyInstance, projectDirectory: string, withNotFound = true): void {
   scope.setErrorHandler((thrown, request, reply) => {
     const error = errorForClient(thrown, request.id);
     const { status, body } = mlflowReply(error);
+    body.message = withoutProjectPaths(body.message, projectDirectory);
     const about = { err: error, code: body.error_code, route: request.routeOptions.url };
     if (body.error_code === "INTERNAL_ERROR") request.log.error({ ...about, err: thrown }, "an MLflow request failed");
     else request.log.info({ code: body.error_code, message: body.message, route: about.route }, "refused");
     if (status === 401) reply.header("www-authenticate", 'Basic realm="mlflow"');
-    if (status === 429 || status === 503) reply.header("retry-after", "1");
+    if (status === 429 || status === 503) reply.header("retry-after", String(retryAfterSeconds(error)));
     void reply
       .status(status)
       .type("application/json; charset=utf-8")
