@@ -2,7 +2,8 @@
  * JSON with 64-bit integers, as MLflow's protocol has them: written as plain numbers, read without loss. Integers up to 2^53 are numbers
  * here, greater ones bigint. Non-finite doubles are the texts that protobuf's JSON mapping names.
  */
-const longNumber = /[^"\d]-?\d{16,}/;
+/** Not the digits of a fraction, which nearly every logged value has. */
+const longNumber = /[\s:,[]-?\d{16,}(?![\d.eE])/;
 const integerText = /^-?\d{16,}$/;
 
 interface RawJson {

@@ -1,5 +1,5 @@
 import { EspalierError } from "@espalier/core";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ControlPlane } from "../control-plane.ts";
 import { errorForClient, retryAfterSeconds, withoutProjectPaths } from "../http/error-reply.ts";
 import { asFields, type Fields } from "./fields.ts";
@@ -49,14 +49,17 @@ function registerRoute(scope: FastifyInstance, plane: ControlPlane, route: Mlflo
     handler: async (request, reply) => {
       const { principal } = request;
       if (principal === undefined) throw new EspalierError("UNAUTHENTICATED", "The request carries no token");
-      const gone = new AbortController();
-      reply.raw.once("close", () => gone.abort());
+      let signal: AbortSignal | undefined;
       const work = async (): Promise<object | string> =>
         route.handle({
           fields: fieldsOf(request),
           principal,
           scope: await scopeOf(plane.record, principal),
-          signal: AbortSignal.any([gone.signal, plane.closing]),
+          // Made when somebody asks: it costs more than a small request does.
+          get signal() {
+            signal ??= AbortSignal.any([goneSignal(reply), plane.closing]);
+            return signal;
+          },
         });
       const answer =
         isWrite && route.audited !== false ? await audited(plane, request, action, prefix, work) : await work();
@@ -66,6 +69,13 @@ function registerRoute(scope: FastifyInstance, plane: ControlPlane, route: Mlflo
         .send(typeof answer === "string" ? answer : writeJson(answer));
     },
   });
+}
+
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once("close", () => gone.abort());
+  if (reply.raw.closed) gone.abort();
+  return gone.signal;
 }
 
 async function audited<Answer>(
