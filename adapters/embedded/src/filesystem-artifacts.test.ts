@@ -97,6 +97,31 @@ describe("files", () => {
 });
 
 describe("trees", () => {
+  it("are looked into folder by folder, and parts of their files are read", async () => {
+    const files = {
+      "sub/deep/a.txt": "abcdef",
+      "sub/b.txt": "b",
+      "large.bin": "0123456789".repeat(10_000),
+      ...manySmallFiles(40),
+    };
+    const ref = await artifacts.putTree(await writeTree("data", files), "tree");
+    const paths = async (folder: string) => (await artifacts.level(ref, folder))?.map((entry) => entry.path);
+    expect((await paths(""))?.filter((path) => !path.startsWith("part-"))).toEqual(["large.bin", "sub/"]);
+    expect(await paths("sub")).toEqual(["b.txt", "deep/"]);
+    expect(await paths("sub/deep")).toEqual(["a.txt"]);
+    expect(await paths("sub/b.txt")).toBeUndefined();
+    expect(await paths("nowhere/deep")).toBeUndefined();
+    const part = async (path: string, start: number, end: number): Promise<string> => {
+      const { body } = await artifacts.open(ref, path, { range: { start, end } });
+      return Buffer.concat(await Array.fromAsync(body)).toString();
+    };
+    expect(await part("sub/deep/a.txt", 2, 5)).toBe("cde");
+    expect(await part("large.bin", 99_995, 100_000)).toBe("56789");
+    const loose = await artifacts.putBytes(Buffer.from("abcdef"), "file");
+    const { size, body } = await artifacts.open(loose, undefined, { range: { start: 1, end: 3 } });
+    expect([size, Buffer.concat(await Array.fromAsync(body)).toString()]).toEqual([6, "bc"]);
+  });
+
   it("come back as they went in", async () => {
     const files = { "a.txt": "1", "sub/b.txt": "2", "sub/deeper/c.txt": "3", "same.txt": "1" };
     const ref = await artifacts.putTree(await writeTree("tree", files), "tree");

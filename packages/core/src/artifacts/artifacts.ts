@@ -7,7 +7,7 @@ import { createObjects, type Objects, openBlob } from "./objects.ts";
 import type { Pack } from "./packs.ts";
 import { publishBytes, publishFile, publishLists, publishTree } from "./publish.ts";
 import { type PutStreamOptions, publishStream } from "./publish-stream.ts";
-import { findInTree, keysOfArtifact, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
+import { findInTree, keysOfArtifact, listInTree, openInTree, readPacks, readTree, visitContents } from "./read-tree.ts";
 import { collect, eachConcurrently } from "./streams.ts";
 import { entryDigest, type TreeEntry } from "./tree.ts";
 
@@ -38,12 +38,24 @@ export interface Artifacts {
   compose(parts: Readonly<Record<string, ArtifactRef>>, type: "tree" | "model"): Promise<ArtifactRef>;
   /** Verified and atomic (temporary name, then rename): a file, or a folder for a tree or model. */
   materialise(ref: ArtifactRef, targetPath: string): Promise<void>;
-  /** Verified while it streams: damaged content throws CORRUPTED before its last bytes are handed out. `size` in bytes. */
-  open(ref: ArtifactRef, pathInTree?: string): Promise<{ size: number; body: ByteStream }>;
+  /**
+   * Verified while it streams: damaged content throws CORRUPTED before its last bytes are handed out. `size` in bytes, of the whole file.
+   * Of a `range` (bytes, `end` exclusive, within the file) nothing can be verified.
+   */
+  open(
+    ref: ArtifactRef,
+    pathInTree?: string,
+    options?: { range?: { start: number; end: number } },
+  ): Promise<{ size: number; body: ByteStream }>;
   /** TOO_LARGE when there are more than `maxBytes`. */
   readBytes(ref: ArtifactRef, pathInTree: string | undefined, maxBytes: number): Promise<Uint8Array>;
   /** All files of a tree or model, by path. */
   entries(ref: ArtifactRef): Promise<TreeEntry[]>;
+  /**
+   * What lies directly in a folder of a tree or model ("" is its root); a folder in it has a path that ends in `/`. undefined: there is no
+   * such folder.
+   */
+  level(ref: ArtifactRef, folder: string): Promise<TreeEntry[] | undefined>;
   /** true when every blob it needs is present with its size; contents are not read. */
   exists(ref: ArtifactRef): Promise<boolean>;
   /** Hashes everything again. */
@@ -55,15 +67,17 @@ export const isTree = (ref: ArtifactRef): boolean => ref.type === "tree" || ref.
 export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifacts {
   const objects = createObjects(store);
 
-  async function open(ref: ArtifactRef, pathInTree?: string): Promise<{ size: number; body: ByteStream }> {
+  const open: Artifacts["open"] = async (ref, pathInTree, { range } = {}) => {
     if (!isTree(ref)) {
       if (pathInTree !== undefined) throw noPathInFile(ref);
-      return { size: ref.size, body: await openBlob(objects, ref.digest, ref.size) };
+      const { digest, size } = ref;
+      const body = range ? await objects.get(blobKey(digest), { range }) : await openBlob(objects, digest, size);
+      return { size, body };
     }
     if (pathInTree === undefined) throw needsPath(ref);
     const entry = await findInTree(objects, ref.digest, pathInTree);
-    return { size: entry.size, body: await openInTree(objects, ref.digest, entry) };
-  }
+    return { size: entry.size, body: await openInTree(objects, ref.digest, entry, range) };
+  };
 
   return {
     putFile: (path, type) => publishFile(objects, files, path, type),
@@ -116,6 +130,10 @@ export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifa
     async entries(ref) {
       if (!isTree(ref)) throw noPathInFile(ref);
       return readTree(objects, ref.digest);
+    },
+    async level(ref, folder) {
+      if (!isTree(ref)) throw noPathInFile(ref);
+      return listInTree(objects, ref.digest, folder);
     },
     exists: (ref) => existsWhole(objects, ref),
     async verify(ref) {

@@ -48,6 +48,18 @@ export async function findInTree(objects: Objects, digest: Digest, path: string)
   });
 }
 
+/** One folder of a tree, reading only the lists on its path; undefined when there is none. */
+export async function listInTree(objects: Objects, digest: Digest, folder: string): Promise<TreeEntry[] | undefined> {
+  let entries = parseTreeList(await objects.readBlob(digest), digest);
+  for (const segment of folder === "" ? [] : folder.split("/")) {
+    const inner = entries.find((entry) => entry.path === `${segment}/`);
+    if (inner === undefined) return undefined;
+    const list = entryDigest(inner);
+    entries = parseTreeList(await objects.readBlob(list), list);
+  }
+  return entries;
+}
+
 /** The packs of a tree; none when its files lie loose. */
 export async function readPacks(objects: Objects, tree: Digest): Promise<Pack[]> {
   const key = layoutKey(tree);
@@ -58,17 +70,27 @@ export async function readPacks(objects: Objects, tree: Digest): Promise<Pack[]>
   return packs;
 }
 
-export async function openInTree(objects: Objects, tree: Digest, entry: TreeEntry): Promise<ByteStream> {
+/** Whole and verified, or a part of it. */
+export async function openInTree(
+  objects: Objects,
+  tree: Digest,
+  entry: TreeEntry,
+  part?: { start: number; end: number },
+): Promise<ByteStream> {
   for (const pack of await readPacks(objects, tree)) {
     const member = pack.members.find((candidate) => candidate.sha256 === entry.sha256);
     if (!member) continue;
     const key = packKey(pack.digest);
+    if (part) {
+      return objects.get(key, { range: { start: member.offset + part.start, end: member.offset + part.end } });
+    }
     const range = { start: member.offset, end: member.offset + member.size };
     // A store may refuse an empty range.
     const body = member.size === 0 ? emptyStream() : await objects.get(key, { range });
     return verifiedMember(body, member, key, entry.path);
   }
-  return openBlob(objects, entryDigest(entry), entry.size, entry.path);
+  const digest = entryDigest(entry);
+  return part ? objects.get(blobKey(digest), { range: part }) : openBlob(objects, digest, entry.size, entry.path);
 }
 
 async function* emptyStream(): ByteStream {
