@@ -2,6 +2,7 @@ import { type AttemptState, type EngineChange, terminalAttemptStates } from "@es
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { toJson } from "../../json.ts";
+import { noteTracking } from "../../mirror-changes.ts";
 import type { TrackingStatus } from "../experiments.ts";
 import { leavable, wrongState } from "./lease-guard.ts";
 import { moveStep } from "./move-step.ts";
@@ -134,6 +135,7 @@ export async function moveAttempt(
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", attemptId)
     .execute();
+  if (ends) await endRunsBelow(database, transaction, attemptId, trackingStatus[to]);
   // In the same transaction: a token is good for exactly as long as its attempt lives, whoever is killed when.
   if (ends) await forgetTokens(database, transaction, attemptId);
   const { cause, exitCode, message } = patch;
@@ -144,6 +146,25 @@ export async function moveAttempt(
   }
   if (to === "succeeded") await publishToCache(database, transaction, runId, attemptId, moved);
   return events;
+}
+
+/** Runs that the step's script began and, killed or careless, did not end: whatever they were, they run no more. */
+async function endRunsBelow(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  attemptId: string,
+  status: TrackingStatus,
+): Promise<void> {
+  const ended = await sql<{ run_id: string }>`
+    WITH RECURSIVE below (run_id) AS (
+      SELECT run_id FROM runs WHERE project_id = ${database.projectId} AND parent_run_id = ${attemptId}
+      UNION SELECT child.run_id FROM runs child JOIN below ON child.parent_run_id = below.run_id
+        WHERE child.project_id = ${database.projectId})
+    UPDATE runs SET status = ${status}, end_time = ${database.now}
+      WHERE project_id = ${database.projectId} AND kind = 'external' AND status IN ('RUNNING', 'SCHEDULED')
+        AND run_id IN (SELECT run_id FROM below)
+      RETURNING run_id`.execute(transaction);
+  for (const { run_id: subject } of ended.rows) await noteTracking(database, transaction, { kind: "run", subject });
 }
 
 /** Not only revoked: a row for every attempt that ever was would be of no use to anybody. */
