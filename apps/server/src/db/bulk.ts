@@ -3,7 +3,7 @@ import type { RecordDatabase } from "./database.ts";
 import { parametersFor, type QueryRunner } from "./prepared.ts";
 
 type Kind = RecordDatabase["kind"];
-export type BulkValue = string | number | bigint;
+export type BulkValue = string | number | bigint | null;
 
 /** Inserts any number of rows by a few statements whose texts never change. */
 export interface BulkInsert {
@@ -15,7 +15,7 @@ const types = { text: "text[]", integer: "bigint[]", real: "double precision[]" 
 /** Few enough that a batch of 1,000 is 16 statements, and each text short enough to stay prepared. */
 const rowsAStatement = [64, 8, 1] as const;
 
-/** `columns` in the order of the rows' values; none may be null. `conflict` is what follows ON CONFLICT. */
+/** `columns` in the order of the rows' values; only texts may be null. `conflict` is what follows ON CONFLICT. */
 export function bulkInsert(
   kind: Kind,
   table: string,

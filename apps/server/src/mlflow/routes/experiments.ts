@@ -26,7 +26,7 @@ export function experimentsRoutes({ record }: ControlPlane): MlflowRoute[] {
     const own = (await experiments.get(scope.experimentId)) ?? missingExperiment(scope.experimentId);
     if (own.name !== name) {
       const tags = [{ key: "espalier.mlflow_experiment", value: name }];
-      await log.write({ runId: scope.attemptId, metrics: [], params: [], tags });
+      await log({ runId: scope.attemptId, metrics: [], params: [], tags });
     }
     return own;
   };

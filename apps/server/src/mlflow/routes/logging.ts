@@ -21,7 +21,7 @@ export function loggingRoutes({ record }: ControlPlane): MlflowRoute[] {
       const runId = runIdOf(fields);
       const entry = read(fields);
       const within = scope.kind === "experiment" ? scope.experimentId : undefined;
-      const outcome = await record.tracking.log.write({ runId, within, ...entry });
+      const outcome = await record.tracking.log({ runId, within, ...entry });
       if (outcome.kind !== "logged") refuse(outcome, runId, scope, name === "log-batch");
       return "{}";
     },

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { ControlPlane } from "../../control-plane.ts";
 import type { TrackingStatus } from "../../db/queries/experiments.ts";
-import type { NewTrackedRun, TrackedRunChange } from "../../db/queries/tracking/runs.ts";
+import type { NewTrackedRun } from "../../db/queries/tracking/create-runs.ts";
+import type { TrackedRunChange } from "../../db/queries/tracking/runs.ts";
 import { runIdOf, tagOf, uniqueTags } from "../entries.ts";
 import { type Fields, fieldsList, optionalId, optionalInteger, optionalText, requiredText } from "../fields.ts";
 import { invalidParameter, invalidValue, limits, requireNoNul, truncated } from "../limits.ts";

@@ -1,5 +1,6 @@
 import { bulkInsert } from "../../bulk.ts";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { TryAgain } from "../../group-commit.ts";
 import { noteTracking } from "../../mirror-changes.ts";
 import { inList, listParameter, prepared } from "../../prepared.ts";
 import { logMetricsOfRuns } from "../metrics.ts";
@@ -50,6 +51,7 @@ export async function writeGroup(
   transaction: RecordTransaction,
   entries: readonly LogEntry[],
 ): Promise<LogOutcome[]> {
+  if (entries.length === 0) return [];
   const { kind, projectId } = database;
   const statement = statements[kind];
   const outcomes = await refusals(database, transaction, entries);
@@ -60,7 +62,8 @@ export async function writeGroup(
     transaction,
     sorted(params.values()).map(({ runId, key, value }) => [projectId, runId, key, value]),
   );
-  if (written < params.size) throw new ParamsMet();
+  // Another control plane wrote one of them between our look and our insert. Looking again tells.
+  if (written < params.size) throw new TryAgain();
   await logMetricsOfRuns(
     database,
     transaction,
@@ -85,9 +88,6 @@ export async function writeGroup(
   }
   return outcomes.map((outcome) => outcome ?? { kind: "logged" });
 }
-
-/** Another control plane wrote one of the parameters between our look and our insert. Looking again tells. */
-export class ParamsMet extends Error {}
 
 async function refusals(
   database: RecordDatabase,

@@ -13,8 +13,8 @@ export interface TrackedRunInfo {
   userId: string;
   status: string;
   lifecycleStage: LifecycleStage;
-  startTime: number;
-  endTime: number | undefined;
+  startTime: number | bigint;
+  endTime: number | bigint | undefined;
   artifactUri: string;
 }
 
@@ -47,8 +47,8 @@ export interface RunRow {
   user_id: string;
   status: string;
   lifecycle_stage: string;
-  start_time: number;
-  end_time: number | null;
+  start_time: number | bigint;
+  end_time: number | bigint | null;
   artifact_uri: string | null;
 }
 

@@ -3,7 +3,7 @@ import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { noteTracking } from "../../mirror-changes.ts";
 import { prepared } from "../../prepared.ts";
 import type { TrackingStatus } from "../experiments.ts";
-import { experimentLocation, type KeyValue, type LifecycleStage } from "./experiments.ts";
+import type { LifecycleStage } from "./experiments.ts";
 import {
   createRunDataReader,
   type RunDataReader,
@@ -13,18 +13,7 @@ import {
   type TrackedRunInfo,
   toRunInfo,
 } from "./run-data.ts";
-
-export interface NewTrackedRun {
-  id: string;
-  experimentId: string;
-  parentRunId: string | undefined;
-  name: string;
-  userId: string;
-  /** Now, when left out. */
-  startTime: number | bigint | undefined;
-  /** Of each key one. */
-  tags: readonly KeyValue[];
-}
+import type { TrackingWriter } from "./tracking-writer.ts";
 
 export interface RunUpdate {
   status?: TrackingStatus;
@@ -40,7 +29,7 @@ export interface TrackedRunQueries {
   get(id: string): Promise<TrackedRun | undefined>;
   /** Adds what is logged to runs that were read elsewhere, such as by a search. */
   load: RunDataReader["load"];
-  create(run: NewTrackedRun): Promise<{ kind: "created"; run: TrackedRun } | { kind: "missing" } | { kind: "deleted" }>;
+  create: TrackingWriter["create"];
   /** An attempt or a pipeline's run that has ended keeps the end that the engine gave it, without an error. */
   update(id: string, update: RunUpdate): Promise<TrackedRunChange>;
   /** Idempotent. Hides or shows the run on this face only; the engine's tables are not touched. */
@@ -53,7 +42,7 @@ const ended = sql<boolean>`(
   EXISTS (SELECT 1 FROM attempts one WHERE one.project_id = runs.project_id AND one.attempt_id = runs.run_id AND one.finished_at IS NOT NULL)
   OR EXISTS (SELECT 1 FROM pipeline_runs one WHERE one.project_id = runs.project_id AND one.run_id = runs.run_id AND one.finished_at IS NOT NULL))`;
 
-export function createTrackedRunQueries(database: RecordDatabase): TrackedRunQueries {
+export function createTrackedRunQueries(database: RecordDatabase, writer: TrackingWriter): TrackedRunQueries {
   const { kysely, projectId } = database;
   const data = createRunDataReader(database);
   const byId = prepared<RunRow>(database, `SELECT ${runColumns} FROM runs WHERE project_id = ? AND run_id = ?`);
@@ -84,43 +73,7 @@ export function createTrackedRunQueries(database: RecordDatabase): TrackedRunQue
       return row === undefined ? undefined : (await data.load(kysely, [row]))[0];
     },
     load: data.load,
-    create: (run) =>
-      database.transaction(async (transaction) => {
-        const experiment = await transaction
-          .selectFrom("experiments")
-          .select(["experiment_id", "artifact_location", "lifecycle_stage"])
-          .where("project_id", "=", projectId)
-          .where("experiment_id", "=", run.experimentId)
-          .executeTakeFirst();
-        if (experiment === undefined) return { kind: "missing" };
-        if (experiment.lifecycle_stage !== "active") return { kind: "deleted" };
-        const row = await transaction
-          .insertInto("runs")
-          .values({
-            project_id: projectId,
-            run_id: run.id,
-            experiment_id: run.experimentId,
-            parent_run_id: run.parentRunId ?? null,
-            kind: "external",
-            run_name: run.name,
-            user_id: run.userId,
-            status: "RUNNING",
-            lifecycle_stage: "active",
-            start_time: (run.startTime as number | undefined) ?? database.now,
-            artifact_uri: `${experimentLocation(experiment)}/${run.id}/artifacts`,
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow();
-        if (run.tags.length > 0) {
-          await transaction
-            .insertInto("tags")
-            .values(run.tags.map(({ key, value }) => ({ project_id: projectId, run_id: run.id, key, value })))
-            .execute();
-        }
-        await noteTracking(database, transaction, { kind: "run", subject: run.id });
-        const empty = { metrics: [], params: [], datasets: [], modelInputs: [], modelOutputs: [] };
-        return { kind: "created", run: { ...toRunInfo(row), ...empty, tags: [...run.tags] } };
-      }),
+    create: writer.create,
     update: (id, { status, endTime, name }) =>
       change<never>(id, "active", async (transaction) => {
         if (status !== undefined || endTime !== undefined) {

@@ -1,7 +1,7 @@
 import type { RecordDatabase } from "../../database.ts";
 import { createExperimentQueries, type ExperimentQueries } from "./experiments.ts";
-import { createLogWriter, type LogWriter } from "./log-writer.ts";
 import { createTrackedRunQueries, type TrackedRunQueries } from "./runs.ts";
+import { createTrackingWriter, type TrackingWriter } from "./tracking-writer.ts";
 
 /** What MLflow's clients log and look up, by area. Every list is paged and bounded. */
 export interface TrackingQueries {
@@ -9,15 +9,16 @@ export interface TrackingQueries {
   experimentOfRun(runId: string): Promise<string | undefined>;
   experiments: ExperimentQueries;
   runs: TrackedRunQueries;
-  log: LogWriter;
+  log: TrackingWriter["log"];
 }
 
 export function createTrackingQueries(database: RecordDatabase): TrackingQueries {
   const { kysely, projectId } = database;
+  const writer = createTrackingWriter(database);
   return {
     experiments: createExperimentQueries(database),
-    runs: createTrackedRunQueries(database),
-    log: createLogWriter(database),
+    runs: createTrackedRunQueries(database, writer),
+    log: writer.log,
     experimentOfRun: async (runId) => {
       const row = await kysely
         .selectFrom("runs")
