@@ -1,7 +1,10 @@
 import type { KeyValue } from "../db/queries/tracking/experiments.ts";
 import type { LoggedMetric } from "../db/queries/tracking/log-entry.ts";
+import type { TrackedRunInfo } from "../db/queries/tracking/run-data.ts";
+import type { TrackedRunChange } from "../db/queries/tracking/runs.ts";
 import { type Fields, optionalInteger, optionalText, requiredDouble, requiredInteger, requiredText } from "./fields.ts";
 import { invalidValue, limits, requireLength, requireName, requireNoNul, truncated } from "./limits.ts";
+import { deletedRun, missingRun } from "./tracked.ts";
 
 /** Members of requests that name a run, or log something to one. `path` is where they stood: "", or `metrics[3]`. */
 const at = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
@@ -9,6 +12,12 @@ const at = (path: string, name: string): string => (path === "" ? name : `${path
 /** Old clients say `run_uuid`, most say both. */
 export function runIdOf(fields: Fields): string {
   return optionalText(fields, "run_id") || optionalText(fields, "run_uuid") || requiredText(fields, "run_id");
+}
+
+export function changedRun(outcome: TrackedRunChange, id: string): TrackedRunInfo {
+  if (outcome.kind === "missing") return missingRun(id);
+  if (outcome.kind === "deleted") return deletedRun(id);
+  return outcome.run;
 }
 
 export function metricOf(fields: Fields, path = ""): LoggedMetric {

@@ -8,6 +8,7 @@ import { metricHistoryRoutes } from "./metric-history.ts";
 import { modelVersionsRoutes } from "./model-versions.ts";
 import { registeredModelsRoutes } from "./registered-models.ts";
 import { runArtifactsRoutes } from "./run-artifacts.ts";
+import { runInputsRoutes } from "./run-inputs.ts";
 import { runsRoutes } from "./runs.ts";
 import { searchRoutes } from "./search.ts";
 import { tracesRoutes } from "./traces.ts";
@@ -18,6 +19,7 @@ export function mlflowRoutes(plane: ControlPlane): MlflowRoute[] {
   return [
     ...experimentsRoutes(plane),
     ...runsRoutes(plane),
+    ...runInputsRoutes(plane),
     ...loggingRoutes(plane),
     ...metricHistoryRoutes(plane),
     ...searchRoutes(plane),

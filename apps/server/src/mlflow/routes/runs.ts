@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ControlPlane } from "../../control-plane.ts";
 import type { TrackingStatus } from "../../db/queries/experiments.ts";
 import type { NewTrackedRun } from "../../db/queries/tracking/create-runs.ts";
-import type { TrackedRunChange } from "../../db/queries/tracking/runs.ts";
-import { runIdOf, tagOf, uniqueTags } from "../entries.ts";
+import { changedRun, runIdOf, tagOf, uniqueTags } from "../entries.ts";
 import { type Fields, fieldsList, optionalId, optionalInteger, optionalText, requiredText } from "../fields.ts";
 import { invalidParameter, invalidValue, limits, requireNoNul, truncated } from "../limits.ts";
 import { mlflowError } from "../mlflow-error.ts";
@@ -11,15 +10,7 @@ import { empty, type MlflowCall, type MlflowRoute } from "../mlflow-route.ts";
 import { runDocument, runInfoDocument } from "../run-document.ts";
 import { randomRunName } from "../run-names.ts";
 import { type ExperimentScope, requireExperiment } from "../scope.ts";
-import {
-  deletedExperiment,
-  deletedRun,
-  experimentIdOf,
-  missingExperiment,
-  missingRun,
-  requireRun,
-  requireRunInfo,
-} from "../tracked.ts";
+import { deletedExperiment, experimentIdOf, missingExperiment, requireRun, requireRunInfo } from "../tracked.ts";
 
 /** Runs: made, updated, deleted, restored. */
 export function runsRoutes(plane: ControlPlane): MlflowRoute[] {
@@ -74,16 +65,16 @@ export function runsRoutes(plane: ControlPlane): MlflowRoute[] {
           ...(endTime === undefined ? {} : { endTime }),
           ...(name === "" ? {} : { name }),
         });
-        return { run_info: runInfoDocument(changed(outcome, id)) };
+        return { run_info: runInfoDocument(changedRun(outcome, id)) };
       },
       false,
     ),
     change("delete", async (id) => {
-      changed(await runs.setStage(id, "deleted"), id);
+      changedRun(await runs.setStage(id, "deleted"), id);
       return empty;
     }),
     change("restore", async (id) => {
-      changed(await runs.setStage(id, "active"), id);
+      changedRun(await runs.setStage(id, "active"), id);
       return empty;
     }),
     change("delete-tag", async (id, { fields }) => {
@@ -92,16 +83,10 @@ export function runsRoutes(plane: ControlPlane): MlflowRoute[] {
       if (outcome.kind === "no-tag") {
         throw mlflowError("RESOURCE_DOES_NOT_EXIST", `No tag with name: ${key} in run with id ${id}`);
       }
-      changed(outcome, id);
+      changedRun(outcome, id);
       return empty;
     }),
   ];
-}
-
-function changed(outcome: TrackedRunChange, id: string) {
-  if (outcome.kind === "missing") return missingRun(id);
-  if (outcome.kind === "deleted") return deletedRun(id);
-  return outcome.run;
 }
 
 const statuses: readonly TrackingStatus[] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];

@@ -35,6 +35,8 @@ export interface TrackedRunQueries {
   /** Idempotent. Hides or shows the run on this face only; the engine's tables are not touched. */
   setStage(id: string, stage: LifecycleStage): Promise<TrackedRunChange>;
   deleteTag(id: string, key: string): Promise<TrackedRunChange | { kind: "no-tag" }>;
+  /** Makes a tag's new value of its old one. */
+  changeTag(id: string, key: string, change: (old: string | undefined) => string): Promise<TrackedRunChange>;
 }
 
 /** Attempts and runs of pipelines whose end the engine has decided. */
@@ -42,26 +44,35 @@ const ended = sql<boolean>`(
   EXISTS (SELECT 1 FROM attempts one WHERE one.project_id = runs.project_id AND one.attempt_id = runs.run_id AND one.finished_at IS NOT NULL)
   OR EXISTS (SELECT 1 FROM pipeline_runs one WHERE one.project_id = runs.project_id AND one.run_id = runs.run_id AND one.finished_at IS NOT NULL))`;
 
+const selectRun = `SELECT ${runColumns} FROM runs WHERE project_id = ? AND run_id = ?`;
+const byId = {
+  sqlite: prepared<RunRow>({ kind: "sqlite" }, selectRun),
+  postgres: prepared<RunRow>({ kind: "postgres" }, selectRun),
+};
+
+/** Changes a run in a transaction; `work` answers undefined when it did. */
+export function changeRun<Outcome>(
+  database: RecordDatabase,
+  id: string,
+  allowed: "active" | "any",
+  work: (transaction: RecordTransaction, run: RunRow) => Promise<Outcome | undefined>,
+): Promise<Outcome | TrackedRunChange> {
+  const find = byId[database.kind];
+  return database.transaction(async (transaction) => {
+    const run = await find.first(transaction, [database.projectId, id]);
+    if (run === undefined) return { kind: "missing" };
+    if (allowed === "active" && run.lifecycle_stage !== "active") return { kind: "deleted" };
+    const outcome = await work(transaction, run);
+    if (outcome !== undefined) return outcome;
+    const after = await find.first(transaction, [database.projectId, id]);
+    return { kind: "changed", run: toRunInfo(after ?? run) };
+  });
+}
+
 export function createTrackedRunQueries(database: RecordDatabase, writer: TrackingWriter): TrackedRunQueries {
   const { kysely, projectId } = database;
   const data = createRunDataReader(database);
-  const byId = prepared<RunRow>(database, `SELECT ${runColumns} FROM runs WHERE project_id = ? AND run_id = ?`);
-  const find = (id: string): Promise<RunRow | undefined> => byId.first(kysely, [projectId, id]);
-
-  const change = <Outcome>(
-    id: string,
-    allowed: "active" | "any",
-    work: (transaction: RecordTransaction, run: RunRow) => Promise<Outcome | undefined>,
-  ): Promise<Outcome | TrackedRunChange> =>
-    database.transaction(async (transaction) => {
-      const run = await byId.first(transaction, [projectId, id]);
-      if (run === undefined) return { kind: "missing" };
-      if (allowed === "active" && run.lifecycle_stage !== "active") return { kind: "deleted" };
-      const outcome = await work(transaction, run);
-      if (outcome !== undefined) return outcome;
-      const after = await byId.first(transaction, [projectId, id]);
-      return { kind: "changed", run: toRunInfo(after ?? run) };
-    });
+  const find = (id: string): Promise<RunRow | undefined> => byId[database.kind].first(kysely, [projectId, id]);
 
   return {
     info: async (id) => {
@@ -75,7 +86,7 @@ export function createTrackedRunQueries(database: RecordDatabase, writer: Tracki
     load: data.load,
     create: writer.create,
     update: (id, { status, endTime, name }) =>
-      change<never>(id, "active", async (transaction) => {
+      changeRun<never>(database, id, "active", async (transaction) => {
         if (status !== undefined || endTime !== undefined) {
           await transaction
             .updateTable("runs")
@@ -93,7 +104,7 @@ export function createTrackedRunQueries(database: RecordDatabase, writer: Tracki
         return undefined;
       }),
     setStage: (id, stage) =>
-      change<never>(id, "any", async (transaction) => {
+      changeRun<never>(database, id, "any", async (transaction) => {
         await transaction
           .updateTable("runs")
           .set({ lifecycle_stage: stage, deleted_time: stage === "deleted" ? database.now : null })
@@ -104,7 +115,7 @@ export function createTrackedRunQueries(database: RecordDatabase, writer: Tracki
         return undefined;
       }),
     deleteTag: (id, key) =>
-      change(id, "active", async (transaction) => {
+      changeRun(database, id, "active", async (transaction) => {
         const deleted = await transaction
           .deleteFrom("tags")
           .where("project_id", "=", projectId)
@@ -114,6 +125,20 @@ export function createTrackedRunQueries(database: RecordDatabase, writer: Tracki
           .executeTakeFirst();
         if (deleted === undefined) return { kind: "no-tag" } as const;
         await noteTracking(database, transaction, { kind: "tags", subject: id, tags: { [key]: null } });
+        return undefined;
+      }),
+    changeTag: (id, key, change) =>
+      changeRun<never>(database, id, "active", async (transaction) => {
+        const old = await transaction
+          .selectFrom("tags")
+          .select("value")
+          .where("project_id", "=", projectId)
+          .where("run_id", "=", id)
+          .where("key", "=", key)
+          .executeTakeFirst();
+        const value = change(old?.value);
+        await setTag(database, transaction, id, key, value);
+        await noteTracking(database, transaction, { kind: "tags", subject: id, tags: { [key]: value } });
         return undefined;
       }),
   };
@@ -132,9 +157,19 @@ async function nameRun(
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", id)
     .execute();
+  await setTag(database, transaction, id, "mlflow.runName", name);
+}
+
+async function setTag(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  id: string,
+  key: string,
+  value: string,
+): Promise<void> {
   await transaction
     .insertInto("tags")
-    .values({ project_id: database.projectId, run_id: id, key: "mlflow.runName", value: name })
-    .onConflict((conflict) => conflict.columns(["project_id", "run_id", "key"]).doUpdateSet({ value: name }))
+    .values({ project_id: database.projectId, run_id: id, key, value })
+    .onConflict((conflict) => conflict.columns(["project_id", "run_id", "key"]).doUpdateSet({ value }))
     .execute();
 }

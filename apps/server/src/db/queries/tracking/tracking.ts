@@ -1,5 +1,7 @@
 import type { RecordDatabase } from "../../database.ts";
 import { createExperimentQueries, type ExperimentQueries } from "./experiments.ts";
+import { createHistoryQueries, type HistoryQueries } from "./history.ts";
+import { createInputQueries, type InputQueries } from "./inputs.ts";
 import { createTrackedRunQueries, type TrackedRunQueries } from "./runs.ts";
 import { createTrackingWriter, type TrackingWriter } from "./tracking-writer.ts";
 
@@ -10,6 +12,8 @@ export interface TrackingQueries {
   experiments: ExperimentQueries;
   runs: TrackedRunQueries;
   log: TrackingWriter["log"];
+  inputs: InputQueries;
+  history: HistoryQueries;
 }
 
 export function createTrackingQueries(database: RecordDatabase): TrackingQueries {
@@ -19,6 +23,8 @@ export function createTrackingQueries(database: RecordDatabase): TrackingQueries
     experiments: createExperimentQueries(database),
     runs: createTrackedRunQueries(database, writer),
     log: writer.log,
+    inputs: createInputQueries(database),
+    history: createHistoryQueries(database),
     experimentOfRun: async (runId) => {
       const row = await kysely
         .selectFrom("runs")
