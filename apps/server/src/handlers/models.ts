@@ -3,9 +3,11 @@ import { EspalierError } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { ModelVersionRow } from "../db/queries/models.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
+import { wakeNotices } from "../notices/notices.ts";
 import { actorOf } from "./actor.ts";
 
-export function modelHandlers({ record }: ControlPlane): HandlersOf<NamesUnder<"models"> | NamesUnder<"verdicts">> {
+export function modelHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"models"> | NamesUnder<"verdicts">> {
+  const { record } = plane;
   const modelOf = async (name: string) => {
     const model = await record.models.get(name);
     if (model !== undefined) return model;
@@ -39,10 +41,12 @@ export function modelHandlers({ record }: ControlPlane): HandlersOf<NamesUnder<"
         changedBy: actorOf(input),
         ...(input.body.from === undefined ? {} : { expectedVersion: input.body.from }),
       });
+      wakeNotices(plane);
       return modelOf(name);
     },
     "models.dropAlias": async (input) => {
       await record.aliases.set({ ...input.params, toVersion: undefined, changedBy: actorOf(input) });
+      wakeNotices(plane);
       return { done: true };
     },
     "verdicts.list": async ({ query }) => {

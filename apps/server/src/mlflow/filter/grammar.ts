@@ -43,6 +43,8 @@ export interface KeyGrammar {
    * Whole numbers beyond 2^53 come as bigint.
    */
   kind: "text" | "written" | "double" | "integer" | "either";
+  /** An integer that clients also write as a quoted text, such as `version_number = '3'`. */
+  mayBeQuoted?: true;
   /** What the key is an alias for; the entity stays unless told. */
   means?: { entity?: string; key: string };
 }

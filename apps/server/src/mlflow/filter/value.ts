@@ -34,6 +34,8 @@ export function readValue(
   const wantsNumber =
     known.kind === "integer" || known.kind === "double" || (known.kind === "either" && orderings.includes(operator));
   if (wantsNumber) {
+    const quoted = known.mayBeQuoted === true && token.kind === "text" ? unquote(token.value, ["'", '"']) : "";
+    if (/^[+-]?\d{1,30}$/.test(quoted)) return numberOf({ ...token, value: quoted }, identifier, known);
     if (token.kind !== "number") refuse(wrongKind(identifier, known, token.value));
     return numberOf(token, identifier, known);
   }

@@ -24,7 +24,12 @@ export const versionGrammar: FilterGrammar = {
   entities: [
     {
       name: "attribute",
-      keys: { name: listed, run_id: listed, source_path: text, version_number: numberKey("integer") },
+      keys: {
+        name: listed,
+        run_id: listed,
+        source_path: text,
+        version_number: { ...numberKey("integer"), mayBeQuoted: true },
+      },
       orderKeys: {
         name: "name",
         version_number: "version_number",

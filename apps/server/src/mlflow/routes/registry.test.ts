@@ -299,6 +299,8 @@ describeOnBoth("the registry of MLflow's clients", await startPostgres(), (datab
     };
     expect(await places({ order_by: "version_number ASC" })).toBe("Gamma/1 alpha/1 beta/1 beta/2");
     expect(await places({ filter: "version_number > 1" })).toBe("beta/2");
+    expect(await places({ filter: "version_number = '2'" })).toBe("beta/2");
+    expect(await places({ filter: "version_number = 'two'" })).toBe("INVALID_PARAMETER_VALUE");
     expect(await places({ filter: `run_id = '${runId}'` })).toBe("beta/1");
     expect(await places({ filter: `run_id IN ('${runId}', 'x')` })).toBe("beta/1");
     expect(await places({ filter: `source_path LIKE 'runs:/${runId}%'` })).toBe("beta/1");
