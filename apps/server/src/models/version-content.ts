@@ -5,7 +5,10 @@ import type { ModelVersionRow } from "../db/queries/models.ts";
 /** A version whose content is in the store. */
 export type HeldVersion = ModelVersionRow & { digest: Digest; artifact: ArtifactRef };
 
-/** The files that MLflow's clients logged below a folder of the artifact proxy, as one model; undefined while there are none. */
+/**
+ * The files that MLflow's clients logged below a folder of the artifact proxy, as one model; or the output of a step that is shown there.
+ * undefined while there is neither.
+ */
 export async function adoptFolder(
   { record, artifacts }: Pick<ControlPlane, "record" | "artifacts">,
   location: string,
@@ -13,9 +16,20 @@ export async function adoptFolder(
   try {
     return await artifacts.adoptTree(await record.files.below(location), "model");
   } catch (error) {
-    if (isEspalierError(error) && error.code === "NOT_FOUND") return undefined;
+    if (isEspalierError(error) && error.code === "NOT_FOUND") return outputAt(record, location);
     throw error;
   }
+}
+
+/** `outputs/<name>` of an attempt, as the artifact proxy shows it. */
+async function outputAt(record: ControlPlane["record"], location: string): Promise<ArtifactRef | undefined> {
+  const place = await record.files.placeOf(location);
+  if (place?.pipeline !== "attempt") return undefined;
+  const [folder, name, ...more] = location.slice(place.root.length + 1).split("/");
+  if (folder !== "outputs" || name === undefined || more.length > 0) return undefined;
+  const outputs = (await record.published.outputsOfAttempt(place.id)) ?? {};
+  const output = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
+  return output?.type === "model" ? output : undefined;
 }
 
 /**

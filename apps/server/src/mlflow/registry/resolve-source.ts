@@ -80,8 +80,6 @@ async function newest({ record }: Parts, name: string, stage: string | undefined
 
 /** The same content under another name; a gate's verdict is about content, so it goes along. */
 function copyOf(wanted: WantedSource, of: RegistryVersion, source: string): ResolvedSource {
-  const differs = (given: string | undefined, held: string | undefined): boolean =>
-    given !== undefined && given !== (held ?? "");
   if (differs(wanted.runId, of.runId) || differs(wanted.modelId, of.modelId)) {
     return refuseSource(wanted.source, "run_id and model_id must be those of the version it names");
   }
@@ -124,7 +122,7 @@ async function fromRun(plane: Parts, scope: ExperimentScope, wanted: WantedSourc
   const location = `${root}/${below}`;
   // Newer clients log a model beside the run, not among its files.
   const logged = await plane.record.registry.sources.loggedModelOfRun(runId, below);
-  if (logged !== undefined && !(await plane.record.registry.sources.hasFiles(location))) {
+  if (logged !== undefined && (await plane.record.files.list(location, 1)).entries.length === 0) {
     return { ...(await fromLoggedModel(plane, scope, { ...wanted, runId }, logged.id)), source };
   }
   return { source, location, runId, ...(wanted.modelId === undefined ? {} : { modelId: wanted.modelId }) };
@@ -139,19 +137,20 @@ async function fromArtifacts(plane: Parts, scope: ExperimentScope, wanted: Wante
     if (held === undefined) return refuseSource(source, "no version holds this content");
     return { ...copyOf({ source }, held, source), ...pick(wanted) };
   }
-  if (wanted.modelId !== undefined) {
-    const model = await plane.record.registry.sources.loggedModel(wanted.modelId);
-    if (model === undefined || !isBelow(path, artifactPath(model.location))) return mustIdentify(source, "model_id");
-    return { ...(await fromLoggedModel(plane, scope, wanted, wanted.modelId)), location: path };
+  const place = await plane.record.files.placeOf(path);
+  const member = wanted.modelId === undefined ? "run_id" : "model_id";
+  if (place === undefined || place.kind === "trace") return mustIdentify(source, member);
+  requireExperiment(scope, place.experimentId);
+  if (place.kind === "model") {
+    const resolved = await fromLoggedModel(plane, scope, { source }, place.id);
+    const isOther = wanted.modelId !== undefined && wanted.modelId !== place.id;
+    if (isOther || (wanted.modelId === undefined && differs(wanted.runId, resolved.runId))) {
+      return mustIdentify(source, member);
+    }
+    return { ...resolved, ...(wanted.runId === undefined ? {} : { runId: wanted.runId }), location: path };
   }
-  const runId = wanted.runId ?? (await plane.record.registry.sources.runOfPath(path));
-  const root = runId === undefined ? undefined : await rootOfRun(plane, scope, runId);
-  if (root !== undefined && isBelow(path, root)) return { source, location: path, ...(runId ? { runId } : {}) };
-  const logged = await plane.record.registry.sources.loggedModelOfPath(path);
-  if (logged === undefined || (wanted.runId !== undefined && logged.sourceRunId !== wanted.runId)) {
-    return mustIdentify(source, "run_id");
-  }
-  return { ...(await fromLoggedModel(plane, scope, wanted, logged.id)), location: path };
+  if (wanted.modelId !== undefined || differs(wanted.runId, place.id)) return mustIdentify(source, member);
+  return { source, location: path, runId: place.id };
 }
 
 async function rootOfRun({ record }: Parts, scope: ExperimentScope, runId: string): Promise<string | undefined> {
@@ -161,7 +160,8 @@ async function rootOfRun({ record }: Parts, scope: ExperimentScope, runId: strin
   return artifactPath(run.artifactUri);
 }
 
-const isBelow = (path: string, root: string): boolean => path === root || path.startsWith(`${root}/`);
+const differs = (given: string | undefined, held: string | undefined): boolean =>
+  given !== undefined && given !== (held ?? "");
 
 const pick = ({ runId, modelId }: WantedSource): { runId?: string; modelId?: string } => ({
   ...(runId === undefined ? {} : { runId }),

@@ -16,11 +16,6 @@ export interface SourceQueries {
   loggedModel(id: string): Promise<SourceModel | undefined>;
   /** The newest that the run logged under the name. */
   loggedModelOfRun(runId: string, name: string): Promise<SourceModel | undefined>;
-  /** The run, or the logged model, whose id is a segment of the path; whether the path lies in its folder is for the caller to see. */
-  runOfPath(path: string): Promise<string | undefined>;
-  loggedModelOfPath(path: string): Promise<SourceModel | undefined>;
-  /** Whether there is any file below a folder of the artifact proxy. */
-  hasFiles(folder: string): Promise<boolean>;
 }
 
 export function createSourceQueries({ kysely, projectId }: RecordDatabase): SourceQueries {
@@ -42,34 +37,8 @@ export function createSourceQueries({ kysely, projectId }: RecordDatabase): Sour
           .limit(1)
           .executeTakeFirst(),
       ),
-    runOfPath: async (path) => {
-      const row = await kysely
-        .selectFrom("runs")
-        .select("run_id")
-        .where("project_id", "=", projectId)
-        .where("run_id", "in", segmentsOf(path))
-        .limit(1)
-        .executeTakeFirst();
-      return row?.run_id;
-    },
-    loggedModelOfPath: async (path) =>
-      modelOf(await models().where("model_id", "in", segmentsOf(path)).limit(1).executeTakeFirst()),
-    hasFiles: async (folder) => {
-      const row = await kysely
-        .selectFrom("tracked_files")
-        .select("path")
-        .where("project_id", "=", projectId)
-        .where("path", ">", `${folder}/`)
-        .where("path", "<", `${folder}0`)
-        .limit(1)
-        .executeTakeFirst();
-      return row !== undefined;
-    },
   };
 }
-
-/** Ids lie near the root: `<experiment>/<run>/artifacts/...`. */
-const segmentsOf = (path: string): string[] => path.split("/").slice(0, 50);
 
 function modelOf(row: Selectable<LoggedModelsTable> | undefined): SourceModel | undefined {
   if (row === undefined) return undefined;
