@@ -35,13 +35,14 @@ export interface OrderTerm {
 }
 
 const never = sql<boolean>`1 = 0`;
-const always = sql<boolean>`1 = 1`;
+/** True of every value, as of no comparison it is of none. */
+const always = (column: RawBuilder<unknown>): RawBuilder<boolean> => sql`${column} IS NOT NULL`;
 
 /** The comparison of a text column (compared by bytes). IS NULL and IS NOT NULL are the caller's: they ask whether there is a row. */
 export function compareText(column: RawBuilder<string>, { operator, value }: FilterComparison): RawBuilder<boolean> {
   if (operator === "IN" || operator === "NOT IN") {
     const values = Array.isArray(value) ? (value as readonly string[]) : [String(value)];
-    if (values.length === 0) return operator === "IN" ? never : always;
+    if (values.length === 0) return operator === "IN" ? never : always(column);
     return sql<boolean>`${column} ${sql.raw(operator)} (${sql.join(values)})`;
   }
   if (operator === "LIKE" || operator === "ILIKE") {
@@ -65,9 +66,9 @@ export function compareInteger(
 ): RawBuilder<boolean> {
   const given = typeof value === "bigint" ? value : Number(value);
   const isWhole = typeof given === "bigint" || Number.isInteger(given);
-  if (!isWhole && (operator === "=" || operator === "!=")) return operator === "=" ? never : always;
-  if (given > greatestInt64) return ["<", "<=", "!="].includes(operator) ? always : never;
-  if (given < leastInt64) return [">", ">=", "!="].includes(operator) ? always : never;
+  if (!isWhole && (operator === "=" || operator === "!=")) return operator === "=" ? never : always(column);
+  if (given > greatestInt64) return ["<", "<=", "!="].includes(operator) ? always(column) : never;
+  if (given < leastInt64) return [">", ">=", "!="].includes(operator) ? always(column) : never;
   // x > 1.5 is x > 1, x >= 1.5 is x >= 2, and so on: the bound moves to the whole number that divides alike.
   const up = operator === ">=" || operator === "<";
   const whole = typeof given === "bigint" ? given : BigInt(up ? Math.ceil(given) : Math.floor(given));

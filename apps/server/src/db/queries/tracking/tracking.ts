@@ -3,6 +3,7 @@ import { createExperimentQueries, type ExperimentQueries } from "./experiments.t
 import { createHistoryQueries, type HistoryQueries } from "./history.ts";
 import { createInputQueries, type InputQueries } from "./inputs.ts";
 import { createTrackedRunQueries, type TrackedRunQueries } from "./runs.ts";
+import { createSearchQueries, type SearchQueries } from "./searches.ts";
 import { createTrackingWriter, type TrackingWriter } from "./tracking-writer.ts";
 
 /** What MLflow's clients log and look up, by area. Every list is paged and bounded. */
@@ -14,6 +15,7 @@ export interface TrackingQueries {
   log: TrackingWriter["log"];
   inputs: InputQueries;
   history: HistoryQueries;
+  search: SearchQueries;
 }
 
 export function createTrackingQueries(database: RecordDatabase): TrackingQueries {
@@ -25,6 +27,7 @@ export function createTrackingQueries(database: RecordDatabase): TrackingQueries
     log: writer.log,
     inputs: createInputQueries(database),
     history: createHistoryQueries(database),
+    search: createSearchQueries(database),
     experimentOfRun: async (runId) => {
       const row = await kysely
         .selectFrom("runs")

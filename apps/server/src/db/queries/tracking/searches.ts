@@ -1,0 +1,36 @@
+import type { Selectable } from "kysely";
+import type { RecordDatabase } from "../../database.ts";
+import type { ExperimentsTable } from "../../schema/tracking.ts";
+import { type DatasetSummary, findDatasets } from "./search-datasets.ts";
+import { type ExperimentSearch, findExperiments } from "./search-experiments.ts";
+import type { RunSearch } from "./search-run-segments.ts";
+import { type RunTexts, runTexts } from "./search-run-texts.ts";
+import { type FoundRuns, findRuns } from "./search-runs.ts";
+
+export interface SearchPage {
+  limit: number;
+  /** Of the page before. */
+  cursor: string | undefined;
+}
+
+/** Searches of the tracking face. All run off the event loop, and give up when the signal aborts. */
+export interface SearchQueries {
+  runs(search: RunSearch, page: SearchPage, signal?: AbortSignal): Promise<FoundRuns>;
+  /** What a page of runs shows, some hundred at a time. */
+  runTexts(ids: readonly string[], signal?: AbortSignal): Promise<Map<string, RunTexts>>;
+  experiments(
+    search: ExperimentSearch,
+    page: SearchPage,
+    signal?: AbortSignal,
+  ): Promise<{ rows: Selectable<ExperimentsTable>[]; next?: string }>;
+  datasets(experimentIds: readonly string[], signal?: AbortSignal): Promise<DatasetSummary[]>;
+}
+
+export function createSearchQueries(database: RecordDatabase): SearchQueries {
+  return {
+    runs: (search, page, signal) => findRuns(database, search, page, signal),
+    runTexts: (ids, signal) => runTexts(database, ids, signal),
+    experiments: (search, page, signal) => findExperiments(database, search, page, signal),
+    datasets: (experimentIds, signal) => findDatasets(database, experimentIds, signal),
+  };
+}
