@@ -1,5 +1,6 @@
 export { connectMlflow, type MlflowApi, type MlflowConnection, type MlflowCredentials } from "./mlflow-client.ts";
 export {
+  exportLosses,
   mlflowRegistryConfigSchema,
   mlflowRegistryManifest,
   mlflowTrackingConfigSchema,

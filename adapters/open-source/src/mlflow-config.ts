@@ -73,3 +73,12 @@ export const mlflowRegistryManifest: ToolManifest = {
     "times of creation are those of the delivery",
   ],
 };
+
+/** What an export to a server can not take along. */
+export const exportLosses: readonly string[] = [
+  "run, experiment, logged-model ids and version numbers are minted by the server; ours are tags (espalier.run_id, espalier.experiment_id, espalier.model_id, espalier.version)",
+  "infinite metric values become the greatest double, and values beyond MLflow's lengths are cut",
+  "outputs of steps, states, events, logs, lineage and verdicts of pipelines stay here",
+  "times of creation of registered models, versions and logged models are those of the export",
+  "traces and assessments are not exported",
+];

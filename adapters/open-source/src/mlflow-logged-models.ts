@@ -6,7 +6,11 @@ import { chunks, keyValues, mostMetricsABatch, mostParamsABatch, quoted } from "
 
 export const modelTag = "espalier.model_id";
 
-const modelInfo = z.object({ info: z.object({ model_id: z.string(), status: z.string().optional() }) });
+const modelInfo = z.object({
+  info: z.object({ model_id: z.string() }),
+  data: z.object({ params: z.array(z.object({ key: z.string() })).default([]) }).prefault({}),
+});
+type Found = z.infer<typeof modelInfo>;
 const modelAnswer = z.object({ model: modelInfo });
 const searchAnswer = z.object({ models: z.array(modelInfo).default([]) });
 
@@ -23,10 +27,12 @@ export async function putLoggedModel(
   context?: CallContext,
 ): Promise<string> {
   const found = await find(api, model, known, context);
-  const id = found ?? (await create(api, model, context));
+  const id = found?.info.model_id ?? (await create(api, model, context));
   const path = `mlflow/logged-models/${encodeURIComponent(id)}`;
-  // Its parameters can not change: they are told again only when a first try may have stopped between them.
-  for (const params of chunks(keyValues(model.params, "param"), mostParamsABatch)) {
+  // Its parameters can not change, and the server fails on one that it has.
+  const told = new Set(found?.data.params.map((param) => param.key));
+  const untold = keyValues(model.params, "param").filter(({ key }) => !told.has(key));
+  for (const params of chunks(untold, mostParamsABatch)) {
     await api.send("POST", `${path}/params`, { model_id: id, params }, context);
   }
   const tags = keyValues({ ...model.tags, [modelTag]: model.id }, "tag").filter(
@@ -35,13 +41,13 @@ export async function putLoggedModel(
   await api.send("PATCH", `${path}/tags`, { model_id: id, tags }, context);
   for (const [runId, metrics] of byRun(model)) {
     for (const some of chunks(metrics, mostMetricsABatch)) {
-      const told = some.map(({ runId: _, datasetName, datasetDigest, ...point }) => ({
+      const metricsTold = some.map(({ runId: _, datasetName, datasetDigest, ...point }) => ({
         ...point,
         model_id: id,
         ...(datasetName === undefined ? {} : { dataset_name: datasetName }),
         ...(datasetDigest === undefined ? {} : { dataset_digest: datasetDigest }),
       }));
-      await api.send("POST", "mlflow/runs/log-batch", { run_id: runId, metrics: told }, context);
+      await api.send("POST", "mlflow/runs/log-batch", { run_id: runId, metrics: metricsTold }, context);
     }
   }
   const status = statuses[model.status];
@@ -54,10 +60,10 @@ async function find(
   model: TrackedModel,
   known: string | undefined,
   context?: CallContext,
-): Promise<string | undefined> {
+): Promise<Found | undefined> {
   if (known !== undefined) {
     const byId = await orAbsent(api.get(`mlflow/logged-models/${encodeURIComponent(known)}`, {}, context));
-    if (byId !== undefined) return modelAnswer.parse(byId).model.info.model_id;
+    if (byId !== undefined) return modelAnswer.parse(byId).model;
   }
   const answer = await api.send(
     "POST",
@@ -65,7 +71,7 @@ async function find(
     { experiment_ids: [model.experimentId], filter: `tags.\`${modelTag}\` = ${quoted(model.id)}`, max_results: 1 },
     context,
   );
-  return searchAnswer.parse(answer).models[0]?.info.model_id;
+  return searchAnswer.parse(answer).models[0];
 }
 
 async function create(api: MlflowApi, model: TrackedModel, context?: CallContext): Promise<string> {

@@ -64,6 +64,11 @@ export async function createMlflowReader(api: MlflowApi, context?: CallContext):
     query: Readonly<Record<string, string | number>>,
   ) => pages(name, item, (token) => api.get(path, { ...query, page_token: token }, context));
 
+  const losses = [
+    "the server tells of no deleted logged models, and of a logged model's metrics only the latest of each",
+    "traces and assessments are not imported",
+  ];
+
   async function* experiments(): AsyncGenerator<TrackedExperiment> {
     yield* search("mlflow/experiments/search", "experiments", experimentSchema, { view_type: "ALL", max_results: 500 });
   }
@@ -97,6 +102,7 @@ export async function createMlflowReader(api: MlflowApi, context?: CallContext):
   return {
     identity: api.uri,
     description: `MLflow server ${version}`,
+    losses: () => losses,
     experiments,
     async *runs(experimentId) {
       const body = { experiment_ids: [experimentId], run_view_type: "ALL", max_results: runsAPage };

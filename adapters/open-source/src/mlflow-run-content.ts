@@ -1,4 +1,5 @@
 import { type CallContext, isEspalierError, type RunContent } from "@espalier/core";
+import { z } from "zod";
 import type { MlflowApi } from "./mlflow-client.ts";
 import {
   chunks,
@@ -37,7 +38,8 @@ export async function logToRun(
   for (const some of chunks(points, mostMetricsABatch)) {
     await batch({ metrics: some.map(({ key, value, step, timestamp }) => ({ key, value, step, timestamp })) });
   }
-  const read = models.filter((model) => model.direction === "input");
+  const linked = models.length === 0 ? noLinks : await linksOf(api, runId, context);
+  const read = models.filter((model) => model.direction === "input" && !linked.read.has(model.modelId));
   if (inputs.length + read.length > 0) {
     const datasets = inputs.map(({ tags: inputTags, sourceType, ...dataset }) => ({
       dataset: { ...dataset, source_type: sourceType },
@@ -46,12 +48,33 @@ export async function logToRun(
     const modelInputs = read.length === 0 ? {} : { models: read.map(({ modelId }) => ({ model_id: modelId })) };
     await api.send("POST", "mlflow/runs/log-inputs", { run_id: runId, datasets, ...modelInputs }, context);
   }
-  const made = models.filter((model) => model.direction === "output");
+  const made = models.filter((model) => model.direction === "output" && !linked.made.has(model.modelId));
   if (made.length > 0) {
     const outputs = made.map(({ modelId, step }) => ({ model_id: modelId, step }));
     await api.send("POST", "mlflow/runs/outputs", { run_id: runId, models: outputs }, context);
   }
   return { refused };
+}
+
+const modelIds = z.array(z.object({ model_id: z.string() })).default([]);
+const linksAnswer = z.object({
+  run: z.object({
+    inputs: z.object({ model_inputs: modelIds }).prefault({}),
+    outputs: z.object({ model_outputs: modelIds }).prefault({}),
+  }),
+});
+
+interface Links {
+  read: ReadonlySet<string>;
+  made: ReadonlySet<string>;
+}
+const noLinks: Links = { read: new Set(), made: new Set() };
+
+/** The server fails on a link that it has. */
+async function linksOf(api: MlflowApi, runId: string, context?: CallContext): Promise<Links> {
+  const { run } = linksAnswer.parse(await api.get("mlflow/runs/get", { run_id: runId }, context));
+  const ids = (links: z.infer<typeof modelIds>): Set<string> => new Set(links.map((link) => link.model_id));
+  return { read: ids(run.inputs.model_inputs), made: ids(run.outputs.model_outputs) };
 }
 
 /** A batch fails as a whole when one of its parameters has another value already; the others are still wanted. */

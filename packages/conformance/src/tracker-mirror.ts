@@ -1,4 +1,4 @@
-import type { TrackedExperiment, TrackedPoint, TrackedRun, TrackerMirror } from "@espalier/core";
+import type { TrackedExperiment, TrackedModel, TrackedPoint, TrackedRun, TrackerMirror } from "@espalier/core";
 import { caseRunner, codeOf, type Skips, type TestRunner } from "./suite.ts";
 
 /** What the server shows of a run, asked without the mirror. */
@@ -10,6 +10,8 @@ export interface MirroredRun {
   params: Readonly<Record<string, string>>;
   tags: Readonly<Record<string, string>>;
   inputs: readonly string[];
+  /** Ids of the logged models that it made. */
+  models: readonly string[];
   points(key: string): Promise<TrackedPoint[]>;
   /** Paths and texts of its files. */
   files(): Promise<Record<string, string>>;
@@ -39,6 +41,8 @@ const run = (experimentId: string, fields: Partial<TrackedRun> = {}): TrackedRun
   startTime: 1_700_000_000_000,
   ...fields,
 });
+
+const loggedModelCase = "makes a logged model once, and links it to its run once";
 
 /** Every mirror of the tracker passes this. */
 export function trackerMirrorConformance(runner: TestRunner, subject: TrackerMirrorSubject): void {
@@ -155,6 +159,29 @@ export function trackerMirrorConformance(runner: TestRunner, subject: TrackerMir
       await mirror.putFile({ kind: "run", id }, file("a b/é=1.txt", "two, longer"));
       await mirror.putFile({ kind: "run", id }, file("empty", ""));
       expect(await (await server.run(id)).files()).toEqual({ "a b/é=1.txt": "two, longer", empty: "" });
+    });
+    withMirror(loggedModelCase, async ({ mirror, again, ...server }) => {
+      const experimentId = await mirror.putExperiment(experiment);
+      const runId = await mirror.putRun(run(experimentId));
+      const model: TrackedModel = {
+        id: "m-ours",
+        experimentId,
+        name: "model",
+        runId,
+        status: "READY",
+        params: { depth: "3" },
+        tags: { team: "delays" },
+        metrics: [{ key: "auc", value: 0.5, step: 1, timestamp: 1_700_000_000_000, runId }],
+        createdAt: 1_700_000_000_000,
+        updatedAt: 1_700_000_000_000,
+      };
+      const id = await mirror.putModel(model);
+      expect(await mirror.putModel({ ...model, tags: { team: "other" } }, id)).toBe(id);
+      expect(await again().putModel(model)).toBe(id);
+      for (let time = 0; time < 2; time += 1) {
+        await mirror.log(runId, { models: [{ modelId: id, direction: "output", step: 0 }] });
+      }
+      expect((await server.run(runId)).models).toEqual([id]);
     });
     withMirror("refuses a run that it does not know", async ({ mirror }) => {
       const work = () => mirror.log("0123456789abcdef0123456789abcdef", { tags: { a: "1" } });

@@ -90,6 +90,7 @@ export {
 } from "./resources/runs.ts";
 export { type ScheduleInfo, scheduleInfoSchema } from "./resources/schedules.ts";
 export { type Simulation, simulationSchema } from "./resources/simulations.ts";
+export { type MirrorStatus, mirrorStatusSchema, type Transfer, transferSchema } from "./resources/transfers.ts";
 export {
   apiPrefix,
   type Page,

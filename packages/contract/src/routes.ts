@@ -11,6 +11,7 @@ import { projectRoutes } from "./resources/project.ts";
 import { runRoutes } from "./resources/runs.ts";
 import { scheduleRoutes } from "./resources/schedules.ts";
 import { simulationRoutes } from "./resources/simulations.ts";
+import { transferRoutes } from "./resources/transfers.ts";
 
 /** The whole API by name: server, client and OpenAPI document are made from it. */
 export const routes = {
@@ -27,6 +28,7 @@ export const routes = {
   ...scheduleRoutes,
   ...accessRoutes,
   ...operationRoutes,
+  ...transferRoutes,
 };
 
 export type Routes = typeof routes;

@@ -38,6 +38,10 @@ export interface TrackedSource {
   readonly identity: string;
   /** What it is, such as `MLflow server 3.17.2`. */
   readonly description: string;
+  /** What this source can not give, told once: what was met so far. */
+  losses(): readonly string[];
+  /** Reads everything that is small, so that a damaged part is told before anything is written. */
+  check?(): Promise<void>;
   experiments(): AsyncIterable<TrackedExperiment>;
   runs(experimentId: string): AsyncIterable<SourceRun>;
   /** Batches of at most 5,000 points, key by key. */

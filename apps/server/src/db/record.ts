@@ -14,6 +14,7 @@ import { createFileQueries, type FileQueries } from "./queries/files.ts";
 import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
 import { createLoggedModelQueries, type LoggedModelQueries } from "./queries/logged-models/logged-models.ts";
+import { createMirrorQueries, type MirrorQueries } from "./queries/mirrors.ts";
 import { createModelQueries, type ModelQueries } from "./queries/models.ts";
 import { createMonitorQueries, type MonitorQueries } from "./queries/monitors.ts";
 import { createNoticeQueries, type NoticeQueries } from "./queries/notices.ts";
@@ -28,7 +29,13 @@ import { createScheduleQueries, type ScheduleQueries } from "./queries/schedules
 import { createSettingQueries, type SettingQueries } from "./queries/settings.ts";
 import { createSimulationQueries, type SimulationQueries } from "./queries/simulations.ts";
 import { createTokenQueries, type TokenQueries } from "./queries/tokens.ts";
+import { createTraceQueries, type TraceQueries } from "./queries/traces/traces.ts";
 import { createTrackingQueries, type TrackingQueries } from "./queries/tracking/tracking.ts";
+import { countImported } from "./queries/transfer/count-imported.ts";
+import { createImportRegistry, type ImportRegistry } from "./queries/transfer/import-registry.ts";
+import { createImportRows, type ImportRows } from "./queries/transfer/import-rows.ts";
+import { createTrackedReads, type TrackedReads } from "./queries/transfer/read-tracked.ts";
+import { createTransferQueries, type TransferQueries } from "./queries/transfer/transfers.ts";
 import { createVerdictQueries, type VerdictQueries } from "./queries/verdicts.ts";
 import { createRunListeners, type RunListeners } from "./run-listeners.ts";
 
@@ -55,6 +62,7 @@ export interface ProjectRecord {
   datasets: DatasetQueries;
   /** Models as MLflow 3 logs them, registered or not. */
   loggedModels: LoggedModelQueries;
+  traces: TraceQueries;
   models: ModelQueries;
   aliases: AliasQueries;
   /** The same registry as MLflow's clients see it, and its webhooks. */
@@ -73,6 +81,16 @@ export interface ProjectRecord {
   notices: NoticeQueries;
   settings: SettingQueries;
   references: ReferenceQueries;
+  /** The outbox towards mirrors. */
+  mirrors: MirrorQueries;
+  /** Imports and exports, and their ledger. */
+  transfers: TransferQueries;
+  transferRows: ImportRows;
+  /** Whole things, as mirrors and exports tell them. */
+  trackedReads: TrackedReads;
+  transferRegistry: ImportRegistry;
+  /** What is on record of what was imported from a peer. */
+  countImported(peer: string): Promise<Record<string, number>>;
   retention: RetentionQueries;
   /** Tells of changes that this process made; those of others are found by reading events from a number on. */
   listeners: RunListeners;
@@ -101,6 +119,7 @@ export async function openRecord(
     published: createPublishedQueries(database),
     datasets: createDatasetQueries(database),
     loggedModels: createLoggedModelQueries(database),
+    traces: createTraceQueries(database),
     models: createModelQueries(database),
     aliases: createAliasQueries(database),
     registry: createRegistryQueries(database),
@@ -118,6 +137,12 @@ export async function openRecord(
     notices: createNoticeQueries(database),
     settings: createSettingQueries(database),
     references: createReferenceQueries(database),
+    mirrors: createMirrorQueries(database),
+    transfers: createTransferQueries(database),
+    transferRows: createImportRows(database),
+    trackedReads: createTrackedReads(database),
+    transferRegistry: createImportRegistry(database),
+    countImported: (peer) => countImported(database, peer),
     retention: createRetentionQueries(database),
     listeners,
     close: () => database.kysely.destroy(),

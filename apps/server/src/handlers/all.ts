@@ -15,6 +15,7 @@ import { reportHandlers } from "./report.ts";
 import { runHandlers } from "./runs.ts";
 import { scheduleHandlers } from "./schedules.ts";
 import { simulationHandlers } from "./simulations.ts";
+import { transferHandlers } from "./transfers.ts";
 
 /** Every route of the contract by its name. */
 export function allHandlers(plane: ControlPlane): Handlers {
@@ -33,6 +34,7 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...operationHandlers(plane),
     ...monitorHandlers(plane),
     ...simulationHandlers(plane),
+    ...transferHandlers(plane),
     ...reportHandlers(plane),
   };
 }
