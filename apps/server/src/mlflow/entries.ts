@@ -2,7 +2,15 @@ import type { KeyValue } from "../db/queries/tracking/experiments.ts";
 import type { LoggedMetric } from "../db/queries/tracking/log-entry.ts";
 import type { TrackedRunInfo } from "../db/queries/tracking/run-data.ts";
 import type { TrackedRunChange } from "../db/queries/tracking/runs.ts";
-import { type Fields, optionalInteger, optionalText, requiredDouble, requiredInteger, requiredText } from "./fields.ts";
+import {
+  type Fields,
+  missing,
+  optionalInteger,
+  optionalText,
+  requiredDouble,
+  requiredInteger,
+  requiredText,
+} from "./fields.ts";
 import { invalidValue, limits, requireLength, requireName, requireNoNul, truncated } from "./limits.ts";
 import { deletedRun, missingRun } from "./tracked.ts";
 
@@ -20,7 +28,14 @@ export function changedRun(outcome: TrackedRunChange, id: string): TrackedRunInf
   return outcome.run;
 }
 
+/** As the member's reader would, but naming the place. */
+function requirePresent(fields: Fields, path: string, ...names: string[]): void {
+  if (path === "") return;
+  for (const name of names) if (fields[name] == null || fields[name] === "") missing(at(path, name));
+}
+
 export function metricOf(fields: Fields, path = ""): LoggedMetric {
+  requirePresent(fields, path, "key", "value", "timestamp");
   const key = requiredText(fields, "key");
   requireName(at(path, "name"), key);
   const value = requiredDouble(fields, "value");
@@ -29,7 +44,7 @@ export function metricOf(fields: Fields, path = ""): LoggedMetric {
     invalidValue(
       at(path, "timestamp"),
       timestamp,
-      `metric '${key}' (value=${value}). Timestamp must be a nonnegative long (64-bit integer) `,
+      `metric '${key}' (value=${Number.isInteger(value) ? value.toFixed(1) : value}). Timestamp must be a nonnegative long (64-bit integer) `,
     );
   }
   requireLength("Metric name", limits.key, key);
@@ -46,6 +61,7 @@ export function metricOf(fields: Fields, path = ""): LoggedMetric {
 }
 
 export function paramOf(fields: Fields, path = ""): KeyValue {
+  requirePresent(fields, path, "key");
   const key = requiredText(fields, "key");
   requireName(at(path, "key"), key);
   requireLength("Param key", limits.key, key);
@@ -55,6 +71,7 @@ export function paramOf(fields: Fields, path = ""): KeyValue {
 }
 
 export function tagOf(fields: Fields, path = ""): KeyValue {
+  requirePresent(fields, path, "key");
   const key = requiredText(fields, "key");
   requireName(at(path, "key"), key);
   requireLength(at(path, "key"), limits.key, key);

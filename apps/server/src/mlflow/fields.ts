@@ -1,3 +1,4 @@
+import { writeJson } from "./int64-json.ts";
 import { mlflowError } from "./mlflow-error.ts";
 
 /** A request's members: of the JSON body, or of the query string, whose values are texts and repeated keys lists. */
@@ -12,11 +13,18 @@ export function missing(name: string): never {
 }
 
 export function invalid(name: string, value: unknown): never {
-  const shown = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  const shown = writeJson(value) ?? String(value);
   throw mlflowError(
     "INVALID_PARAMETER_VALUE",
-    `Invalid value ${shown.slice(0, 200)} for parameter '${name}' supplied: Value was of type '${typeof value}'. ${docs}`,
+    `Invalid value ${shown.slice(0, 200)} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${docs}`,
   );
+}
+
+/** As MLflow's own server names types. */
+function pythonType(value: unknown): string {
+  if (Array.isArray(value)) return "list";
+  if (typeof value === "number") return Number.isInteger(value) ? "int" : "float";
+  return { string: "str", bigint: "int", boolean: "bool" }[typeof value as string] ?? "dict";
 }
 
 /** Absent, null and (as in protobuf) not given are one. */

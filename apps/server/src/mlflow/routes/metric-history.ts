@@ -58,14 +58,14 @@ export function metricHistoryRoutes({ record }: ControlPlane): MlflowRoute[] {
       if (ids.length === 0) requiredText(fields, "run_ids");
       if (ids.length > limits.runsOfBulkHistory) {
         invalidParameter(
-          `GetMetricHistoryBulkInterval request must specify at most ${limits.runsOfBulkHistory} run_ids. Received ${ids.length} run_ids.`,
+          `GetMetricHistoryBulkInterval request must specify at most ${limits.runsOfBulkHistory} run_ids. Received ${ids.length} run_ids. ${docs}`,
         );
       }
       const key = requiredText(fields, "metric_key");
       const steps = stepsOf(fields);
       const limit = optionalCount(fields, "max_results") ?? limits.pointsOfBulkInterval;
       if (limit < 1 || limit > limits.pointsOfBulkInterval) {
-        invalidParameter(`max_results must be between 1 and ${limits.pointsOfBulkInterval}.`);
+        invalidParameter(`max_results must be between 1 and ${limits.pointsOfBulkInterval}. ${docs}`);
       }
       await requireRuns(scope, ids);
       const metrics: object[] = [];
@@ -77,6 +77,8 @@ export function metricHistoryRoutes({ record }: ControlPlane): MlflowRoute[] {
     }),
   ];
 }
+
+const docs = "See the API docs for more information about request parameters.";
 
 /** MLflow's own server answers all at once when no size is given; here that is a page like any other, with a token for the rest. */
 function pageSize(fields: Fields): number {

@@ -78,12 +78,13 @@ export function createHistoryQueries(database: RecordDatabase): HistoryQueries {
 
   return {
     page: async (runId, key, limit, after) => {
+      const from = after === undefined ? undefined : readToken(after);
       const [found] = await seriesOf([runId], key);
       if (found === undefined) return { points: [] };
       const rows =
-        after === undefined
+        from === undefined
           ? await first.all(reader, [found.series_id, limit + 1])
-          : await following.all(reader, [found.series_id, ...readToken(after), limit + 1]);
+          : await following.all(reader, [found.series_id, ...from, limit + 1]);
       const shown = rows.length > limit ? rows.slice(0, limit) : rows;
       const last = shown.at(-1);
       return {
