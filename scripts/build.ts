@@ -104,7 +104,7 @@ execFileSync(
 for (const file of readdirSync(join(target, "types"), { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
-cpSync(join(root, "python/launcher.py"), join(target, "dist/launcher.py"));
+for (const file of ["launcher.py", "espalier_onnx.py"]) cpSync(join(root, "python", file), join(target, "dist", file));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
 const tracked = execFileSync("git", ["ls-files", "examples"], { cwd: root, encoding: "utf8" }).trim().split("\n");

@@ -14,6 +14,7 @@ export async function startLoops(plane: ControlPlane): Promise<() => Promise<voi
     watchEndpoints(plane),
     repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
     repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
+    repeat(plane, "forgetting uploads that nobody completed", 3_600_000, () => forgetUploads(plane)),
     repeat(plane, "removing the folders of old attempts", 3_600_000, () => plane.staging.cleanUp()),
   ];
   let stopScheduler: (() => Promise<void>) | undefined;
@@ -66,6 +67,11 @@ async function reviveEndpoints(plane: ControlPlane): Promise<void> {
       if (status?.ready !== true) await applyDesired(plane, endpoint);
     });
   }
+}
+
+/** A day after its beginning nobody comes back to an upload in parts; what came of it is then `gc`'s. */
+async function forgetUploads({ record }: ControlPlane): Promise<void> {
+  await record.fileUploads.forget(Date.now() - 86_400_000);
 }
 
 /** Runs that nothing refers to are forgotten after a year; their artifacts are then `gc`'s. */

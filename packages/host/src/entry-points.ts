@@ -10,6 +10,8 @@ const entries = {
   /** A worker thread, not a process: reads of the record off the event loop. */
   "record-reader": { source: "../../../apps/server/src/db/reader/reader-worker-main.ts", built: "./record-reader.js" },
   cli: { source: "../../../apps/cli/src/main.ts", built: "./espalier.js" },
+  /** Goes into model folders that are rendered for MLflow's clients. */
+  "onnx-loader": { source: "../../../python/espalier_onnx.py", built: "./espalier_onnx.py" },
   launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
 } as const;
 

@@ -54,6 +54,11 @@ export const projectSchema = z.strictObject({
         .describe(
           "Of each token; left out, 5,000 and 10,000. The owner and tokenless processes of this machine have none.",
         ),
+      largest_upload_bytes: z
+        .int()
+        .positive()
+        .optional()
+        .describe("Largest file that an MLflow client may log; left out, any that fits onto the disk."),
       loopback_without_token: z
         .boolean()
         .optional()

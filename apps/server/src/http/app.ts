@@ -1,7 +1,14 @@
 import { apiPrefix } from "@espalier/contract";
 import { EspalierError } from "@espalier/core";
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from "fastify";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { routableUrl } from "../mlflow/artifacts/routable-url.ts";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
 import { authenticateMlflow } from "./authenticate-mlflow.ts";
 import { errorBody, errorForClient, retryAfterSeconds } from "./error-reply.ts";
@@ -49,8 +56,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: "idle",
     return503OnClosing: false,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
+    frameworkErrors: (_error, request, reply) => answerBadPath(request.url, reply),
     // Uploads may take hours; what comes before the body, and a body that does not come, are limited by themselves.
     requestTimeout: 0,
+    rewriteUrl: (request) => routableUrl(request.url ?? "/"),
     http: headerTimes(options.times?.headersMilliseconds ?? usualHeadersMilliseconds),
   });
   app.setValidatorCompiler(validatorCompiler);
@@ -124,6 +133,20 @@ function checkFetchSite({ headers, method }: FastifyRequest): void {
   throw new EspalierError("FOREIGN_HOST", "The request comes from a page of another origin", {
     hint: "Only pages that this control plane serves may call it.",
   });
+}
+
+/** A path with a broken escape or with a part that is too long, which no route ever sees. Its form is that of the face it was meant for. */
+function answerBadPath(url: string, reply: FastifyReply): void {
+  const message = "The path is malformed or too long";
+  const isMlflow = /^\/(ajax-)?api\/[23]\.0\//.test(url);
+  const body = isMlflow
+    ? { error_code: "INVALID_PARAMETER_VALUE", message }
+    : { error: { code: "INVALID_INPUT", message, details: {} } };
+  void reply
+    .status(400)
+    .type("application/json; charset=utf-8")
+    .serializer((value: unknown) => JSON.stringify(value))
+    .send(body);
 }
 
 function requireCalm(waitMilliseconds: number): void {

@@ -5,6 +5,8 @@ import { EspalierError } from "@espalier/core";
 /** Signs URLs of the store's blobs, for stores that can not presign. A signature covers method, key, checksum and expiry. */
 export interface UrlSigner {
   sign(key: string, method: "GET" | "PUT", options: { expiresSeconds: number; checksum?: string }): string;
+  /** The query alone, for URLs of other routes. */
+  query(key: string, method: "GET" | "PUT", options: { expiresSeconds: number; checksum?: string }): string;
   /** PERMISSION_DENIED: forged, or expired (details say which, so that a client asks for a new URL). */
   verify(key: string, method: "GET" | "PUT", query: { expires: number; signature: string; checksum?: string }): void;
 }
@@ -19,14 +21,16 @@ export function createUrlSigner(
     createHmac("sha256", secret)
       .update(JSON.stringify([method, key, expires, checksum]))
       .digest("hex");
+  const signedQuery: UrlSigner["query"] = (key, method, { expiresSeconds, checksum }) => {
+    const expires = Math.floor(now() / 1000) + expiresSeconds;
+    const query = new URLSearchParams({ expires: String(expires) });
+    if (checksum !== undefined) query.set("checksum", checksum);
+    query.set("signature", signatureOf(key, method, expires, checksum ?? ""));
+    return String(query);
+  };
   return {
-    sign(key, method, { expiresSeconds, checksum }) {
-      const expires = Math.floor(now() / 1000) + expiresSeconds;
-      const query = new URLSearchParams({ expires: String(expires) });
-      if (checksum !== undefined) query.set("checksum", checksum);
-      query.set("signature", signatureOf(key, method, expires, checksum ?? ""));
-      return `${baseUrl()}${apiPrefix}/blobs/${key}?${query}`;
-    },
+    query: signedQuery,
+    sign: (key, method, options) => `${baseUrl()}${apiPrefix}/blobs/${key}?${signedQuery(key, method, options)}`,
     verify(key, method, { expires, signature, checksum }) {
       const wanted = Buffer.from(signatureOf(key, method, expires, checksum ?? ""));
       const given = Buffer.from(signature);

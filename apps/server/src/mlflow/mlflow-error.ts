@@ -46,6 +46,9 @@ const defaults: Partial<Record<ErrorCode, MlflowCode>> = {
   DISK_FULL: "TEMPORARILY_UNAVAILABLE",
 };
 
+/** Where the status says more than MLflow's codes can. A full disk is not repeated for minutes, as a 503 would be. */
+const statuses: Partial<Record<ErrorCode, number>> = { TOO_LARGE: 413, DISK_FULL: 507 };
+
 export interface MlflowReply {
   status: number;
   body: { error_code: MlflowCode; message: string };
@@ -59,7 +62,7 @@ export function mlflowReply(thrown: unknown): MlflowReply {
     typeof given === "string" && given in codes ? (given as MlflowCode) : (defaults[error.code] ?? "INTERNAL_ERROR");
   const message = given === undefined && error.hint !== undefined ? `${error.message} (${error.hint})` : error.message;
   return {
-    status: error.code === "TOO_LARGE" ? 413 : codes[code][0],
+    status: statuses[error.code] ?? codes[code][0],
     body: { error_code: code, message },
   };
 }

@@ -10,6 +10,8 @@ export interface FilePlace {
   /** Path of its folder of files. */
   root: string;
   isDeleted: boolean;
+  /** A run of a pipeline, or an attempt in one. */
+  pipeline?: "run" | "attempt";
 }
 
 type Reader = Pick<RecordDatabase["kysely"], "selectFrom">;
@@ -22,7 +24,9 @@ export async function findPlace(from: Reader, projectId: string, path: string): 
   for (const { kind, id, root, base } of candidates(path)) {
     const owner = await ownerOf(from, projectId, kind, id, base);
     if (owner !== undefined && owner.root === root) {
-      return { experimentId: owner.experiment_id, kind, id, root, isDeleted: owner.lifecycle_stage !== "active" };
+      const isDeleted = owner.lifecycle_stage !== "active";
+      const pipeline = owner.kind === "pipeline" ? "run" : owner.kind === "attempt" ? "attempt" : undefined;
+      return { experimentId: owner.experiment_id, kind, id, root, isDeleted, ...(pipeline ? { pipeline } : {}) };
     }
   }
   return undefined;
@@ -73,6 +77,7 @@ const kinds: Readonly<Record<string, FilePlace["kind"]>> = { models: "model", tr
 interface Owner {
   experiment_id: string;
   lifecycle_stage: string;
+  kind?: string;
   root: string;
 }
 
@@ -86,7 +91,7 @@ async function ownerOf(
   if (kind === "run") {
     const run = await from
       .selectFrom("runs")
-      .select(["experiment_id", "lifecycle_stage", "artifact_uri"])
+      .select(["experiment_id", "lifecycle_stage", "kind", "artifact_uri"])
       .where("project_id", "=", projectId)
       .where("run_id", "=", id)
       .executeTakeFirst();

@@ -36,7 +36,7 @@ export interface FileQueries {
    */
   put(file: NewFile): Promise<void>;
   /** Errors of `put`, before any byte has come. */
-  check(path: string): Promise<void>;
+  check(path: string): Promise<FilePlace>;
   /** What a file or folder belongs to; undefined for what lies in no such folder. */
   placeOf(path: string): Promise<FilePlace | undefined>;
   /** The file, or everything below the folder. How many there were. */
@@ -88,8 +88,9 @@ export function createFileQueries(database: RecordDatabase): FileQueries {
     put: (file) => database.transaction((transaction) => putFile(database, transaction, file)),
     placeOf: (path) => findPlace(kysely, projectId, path),
     check: async (path) => {
-      await requirePlace(kysely, projectId, path);
+      const place = await requirePlace(kysely, projectId, path);
       await requireRoom(kysely, projectId, path);
+      return place;
     },
     remove: async (path) => {
       const forget = async (paths: string[]): Promise<number> => {

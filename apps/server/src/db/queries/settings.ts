@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { Json } from "@espalier/core";
 import type { RecordDatabase } from "../database.ts";
 import { fromJson } from "../json.ts";
@@ -8,6 +8,8 @@ export interface SettingQueries {
   set(key: string, value: Json): Promise<void>;
   /** Names this database for ever; a store remembers it, so that nobody else sweeps it. */
   databaseId(): Promise<string>;
+  /** 32 random bytes of this project, made when they are first asked for, the same on every control plane and after a restart. */
+  secret(key: string): Promise<Uint8Array>;
 }
 
 /** Of the whole database: no project's. */
@@ -36,6 +38,15 @@ export function createSettingQueries(database: RecordDatabase): SettingQueries {
         .values({ project_id: database.projectId, key, value: text })
         .onConflict((conflict) => conflict.columns(["project_id", "key"]).doUpdateSet({ value: text }))
         .execute();
+    },
+    secret: async (key) => {
+      const value = JSON.stringify(randomBytes(32).toString("base64"));
+      await kysely
+        .insertInto("settings")
+        .values({ project_id: database.projectId, key, value })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      return Buffer.from(fromJson<string>((await read(database.projectId, key)) ?? value), "base64");
     },
     databaseId: async () => {
       await kysely
