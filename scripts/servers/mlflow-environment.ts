@@ -12,6 +12,8 @@ const cache = resolve(import.meta.dirname, "../../node_modules/.cache/espalier-m
  * lies beside its requirements, changes. The reason when it can not be had.
  */
 export async function mlflowPrograms(version: MlflowVersion): Promise<{ bin: string } | { skipped: string }> {
+  // Where Python is told to write no bytecode, each start would compile all of MLflow again, which takes half a minute.
+  process.env.UV_COMPILE_BYTECODE ??= "1";
   const environments = createPythonEnvironments(cache);
   try {
     const lock = await environments.lock(join(import.meta.dirname, "environments"), `mlflow-${version}.txt`);
