@@ -5,8 +5,9 @@ export interface TracesTable {
   trace_id: string;
   experiment_id: string;
   request_time: number;
-  execution_milliseconds: number | null;
+  end_time: number | null;
   state: string;
+  finalised: number;
   client_request_id: string | null;
   request_preview: string | null;
   response_preview: string | null;
@@ -30,12 +31,12 @@ export interface SpansTable {
   project_id: string;
   trace_id: string;
   span_id: string;
-  parent_span_id: string | null;
+  parent_span_id: string;
   name: string;
-  type: string | null;
+  type: string;
   status: string;
   start_nanoseconds: number | bigint;
-  end_nanoseconds: number | bigint | null;
+  end_nanoseconds: number | bigint;
   content: string;
 }
 
@@ -46,6 +47,10 @@ export interface AssessmentsTable {
   name: string;
   kind: string;
   valid: number;
+  overrides: string;
+  value: string;
+  number: number | null;
+  session: string;
   content: string;
   create_time: number;
   last_update_time: number;
