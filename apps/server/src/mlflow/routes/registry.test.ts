@@ -146,6 +146,15 @@ describeOnBoth("the registry of MLflow's clients", await startPostgres(), (datab
     }
   });
 
+  test("versions made at once have each a number of their own", async () => {
+    const face = await startRawFace(database);
+    const [runId] = await modelWith(face, "m", 1);
+    const body = { name: "m", source: `runs:/${runId}/model` };
+    const made = await Promise.all(Array.from({ length: 20 }, () => face.call("POST", `${versions}/create`, body)));
+    const numbers = made.map((one) => Number(one.body.model_version.version)).toSorted((a, b) => a - b);
+    expect(numbers).toEqual(Array.from({ length: 20 }, (_, index) => index + 2));
+  });
+
   test("stages serve older clients", async () => {
     const face = await startRawFace(database);
     await modelWith(face, "m", 3);

@@ -21,7 +21,7 @@ export interface WebhookAnswer {
   retryAfterSeconds?: number;
 }
 
-export const webhookTimeoutMilliseconds = 30_000;
+const webhookTimeoutMilliseconds = 30_000;
 const mostAnswerBytes = 8 * 1024;
 
 /** `v1,` and base64 of HMAC-SHA256 over `<delivery id>.<timestamp>.<body>`, as MLflow signs. */
