@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ControlPlane } from "./control-plane.ts";
 import { exclusively } from "./deployments/exclusively.ts";
 import { applyDesired } from "./deployments/serve.ts";
+import { drainMirrors } from "./mirrors/drain-mirrors.ts";
 import { watchEndpoints } from "./monitoring/watch-endpoints.ts";
 import { deliverNotices } from "./notices/notices.ts";
 import { catchUp, fire, syncSchedules } from "./schedules/schedules.ts";
@@ -12,6 +13,7 @@ export async function startLoops(plane: ControlPlane): Promise<() => Promise<voi
   const running: Promise<unknown>[] = [
     deliverNotices(plane),
     watchEndpoints(plane),
+    ...drainMirrors(plane),
     repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
     repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
     repeat(plane, "forgetting uploads that nobody completed", 3_600_000, () => forgetUploads(plane)),

@@ -26,6 +26,7 @@ import { mlflowVariables } from "./launcher/step-variables.ts";
 import { listenWhereKnown, type Wanted } from "./listen-where-known.ts";
 import { createLogger } from "./logger.ts";
 import { startLoops } from "./loops.ts";
+import { mirrorNamesOf } from "./mirrors/drain-mirrors.ts";
 import { registerMlflow } from "./mlflow/register-mlflow.ts";
 import { deliverBeforeClose } from "./notices/notices.ts";
 import { acquireOwnership, type Owned } from "./owner/ownership.ts";
@@ -148,6 +149,7 @@ async function compose(
   await requireTokens(host, record);
   const stack = await openStack(project, options.stack ?? project.defaultStack);
   closers.push(() => stack.close());
+  record.mirrors.tell(mirrorNamesOf({ project }, stack));
 
   const { files, dataBuiltins } = await loadEmbeddedParts();
   const artifacts = createArtifacts(stack.artifactStore, files);

@@ -12,7 +12,10 @@ export type TrackingChange =
   /** null: the tag was deleted. */
   | { kind: "tags"; subject: string; tags: Readonly<Record<string, string | null>> }
   | { kind: "metrics"; subject: string; points: readonly MetricPoint[] }
-  | { kind: "inputs"; subject: string };
+  | { kind: "inputs"; subject: string }
+  | { kind: "logged-model"; subject: string }
+  /** A file was put: `subject` is the run or logged model, `path` is below its folder. */
+  | { kind: "file"; subject: string; owner: "run" | "model"; path: string };
 
 /** `subject` is the model's name; a version's is `name/version`. */
 export type RegistryChange =

@@ -11,6 +11,7 @@ import {
 } from "@espalier/core";
 import { checkStack, loadPipelines } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { mirrorStatuses } from "../mirrors/mirror-status.ts";
 
 type Check = DoctorReport["checks"][number];
 
@@ -50,6 +51,7 @@ export async function checkHealth(
   await run("pipelines", () => pipelineChecks(plane));
   await run("disk", () => diskChecks(plane));
   await run("endpoints", () => endpointChecks(plane));
+  await run("mirrors", () => mirrorChecks(plane));
   await run("artifacts", () => (deep ? deepChecks(plane) : shallowChecks(plane)));
   return { healthy: checks.every((check) => check.status !== "fail"), checks };
 }
@@ -97,6 +99,18 @@ async function endpointChecks({ record, stack }: ControlPlane): Promise<Check[]>
     else checks.push({ name, status: "fail", message: "does not serve", hint: `\`espalier deploy\` starts it again.` });
   }
   return checks;
+}
+
+async function mirrorChecks(plane: ControlPlane): Promise<Check[]> {
+  return (await mirrorStatuses(plane)).map(({ mirror, pending, tries, lastError, lastDeliveredAt }): Check => {
+    const name = `mirror ${mirror}`;
+    const last =
+      lastDeliveredAt === undefined ? "nothing told yet" : `last told ${new Date(lastDeliveredAt).toISOString()}`;
+    const message = `${pending} changes wait, ${last}`;
+    if (tries === 0) return { name, status: "ok", message };
+    const hint = "It is told as soon as it answers; nothing is lost meanwhile.";
+    return { name, status: "warn", message: `${message}; ${tries} tries failed: ${lastError ?? ""}`, hint };
+  });
 }
 
 async function shallowChecks(plane: ControlPlane): Promise<Check[]> {

@@ -1,5 +1,6 @@
 import { type Digest, EspalierError, isDigest, type TreeEntry } from "@espalier/core";
 import type { RecordDatabase, RecordTransaction } from "../database.ts";
+import { noteTracking } from "../mirror-changes.ts";
 import { type FilePlace, findPlace, requirePlace } from "./file-places.ts";
 
 /** A file that an MLflow client logged. `path` is canonical, as `mlflow/artifacts/paths.ts` makes it; `size` in bytes. */
@@ -155,11 +156,12 @@ export function createFileQueries(database: RecordDatabase): FileQueries {
 
 /** In a transaction of the caller's: `FileQueries.put` by itself. */
 export async function putFile(
-  { projectId, now }: RecordDatabase,
+  database: RecordDatabase,
   transaction: RecordTransaction,
   { path, digest, size, createdBy }: NewFile,
 ): Promise<void> {
-  await requirePlace(transaction, projectId, path);
+  const { projectId, now } = database;
+  const { kind, id, root } = await requirePlace(transaction, projectId, path);
   await requireRoom(transaction, projectId, path);
   await transaction
     .insertInto("tracked_files")
@@ -173,6 +175,9 @@ export async function putFile(
       })),
     )
     .execute();
+  if (kind === "trace") return;
+  const below = path.slice(root.length + 1);
+  await noteTracking(database, transaction, { kind: "file", subject: id, owner: kind, path: below });
 }
 
 /** A path is a file or a folder, never both: it would not go onto a disk. */

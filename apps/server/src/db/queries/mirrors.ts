@@ -22,15 +22,23 @@ export interface MirrorStatusRow {
 export interface MirrorQueries {
   /** Who is told from now on. */
   tell(names: MirrorNames): void;
-  /** The next changes, when the mirror is due; [] otherwise. `dueNow` looks past a wait. */
-  next(mirror: string, limit: number, dueNow?: boolean): Promise<OutboxRow[]>;
+  /** Takes the mirror for some seconds, unless another control plane has it or it waits after a failure. */
+  claim(mirror: string, leaseSeconds: number): Promise<boolean>;
+  /** The next changes, in order. */
+  next(mirror: string, limit: number): Promise<OutboxRow[]>;
+  /** The number of the newest change. */
+  newest(mirror: string): Promise<number>;
   /** Forgets changes up to a number. */
   delivered(mirror: string, number: number): Promise<void>;
   failed(mirror: string, error: string, retryInSeconds: number): Promise<void>;
+  /** Gives back what `claim` took. */
+  release(mirror: string): Promise<void>;
   /** What a thing of ours is called over there. */
   nameOf(mirror: string, kind: string, localId: string): Promise<string | undefined>;
   putName(mirror: string, kind: string, localId: string, remoteId: string): Promise<void>;
   dropName(mirror: string, kind: string, localId: string): Promise<void>;
+  /** Ids of ours that begin so; at most 10,000. */
+  namesUnder(mirror: string, kind: string, prefix: string): Promise<string[]>;
   status(mirror: string): Promise<MirrorStatusRow>;
 }
 
@@ -40,14 +48,38 @@ export function createMirrorQueries(database: RecordDatabase): MirrorQueries {
     tell: (names) => {
       database.mirrors = names;
     },
-    next: async (mirror, limit, dueNow = false) => {
-      const wait = await kysely
-        .selectFrom("mirror_status")
-        .select(sql<number>`CASE WHEN due_at > ${database.now} THEN 1 ELSE 0 END`.as("waits"))
+    claim: (mirror, leaseSeconds) =>
+      database.transaction(async (transaction) => {
+        await transaction
+          .insertInto("mirror_status")
+          .values({ project_id: projectId, mirror, delivered: 0, tries: 0, due_at: 0 })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        // Who owns an SQLite project is alone: a lease would only make it wait after a crash.
+        const until =
+          database.kind === "sqlite"
+            ? sql<number>`due_at`
+            : sql<number>`${database.now} + ${sql.lit(Math.round(leaseSeconds * 1000))}`;
+        const taken = await transaction
+          .updateTable("mirror_status")
+          .set({ due_at: until })
+          .where("project_id", "=", projectId)
+          .where("mirror", "=", mirror)
+          .where("due_at", "<=", database.now)
+          .returning("mirror")
+          .executeTakeFirst();
+        return taken !== undefined;
+      }),
+    newest: async (mirror) => {
+      const row = await kysely
+        .selectFrom("counters")
+        .select("value")
         .where("project_id", "=", projectId)
-        .where("mirror", "=", mirror)
+        .where("name", "=", `mirror:${mirror}`)
         .executeTakeFirst();
-      if (wait?.waits === 1 && !dueNow) return [];
+      return row?.value ?? 0;
+    },
+    next: async (mirror, limit) => {
       const rows = await kysely
         .selectFrom("mirror_outbox")
         .select(["number", "kind", "subject", "payload"])
@@ -86,6 +118,29 @@ export function createMirrorQueries(database: RecordDatabase): MirrorQueries {
           }),
         )
         .execute();
+    },
+    release: async (mirror) => {
+      await kysely
+        .updateTable("mirror_status")
+        .set({ due_at: 0 })
+        .where("project_id", "=", projectId)
+        .where("mirror", "=", mirror)
+        .where("tries", "=", 0)
+        .execute();
+    },
+    namesUnder: async (mirror, kind, prefix) => {
+      const rows = await kysely
+        .selectFrom("mirror_names")
+        .select("local_id")
+        .where("project_id", "=", projectId)
+        .where("mirror", "=", mirror)
+        .where("kind", "=", kind)
+        .where("local_id", ">=", prefix)
+        .where("local_id", "<", `${prefix}\u{10FFFF}`)
+        .orderBy("local_id")
+        .limit(10_000)
+        .execute();
+      return rows.map((row) => row.local_id);
     },
     nameOf: async (mirror, kind, localId) => {
       const row = await kysely

@@ -1,5 +1,6 @@
 import { canonicalJson, EspalierError, type NewRun, type RunRow } from "@espalier/core";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { noteTracking } from "../../mirror-changes.ts";
 import { ensureExperiment } from "../experiments.ts";
 import { toRunRow } from "./rows.ts";
 import { insertEvents } from "./run-events.ts";
@@ -112,6 +113,7 @@ async function createParts(
     .insertInto("tags")
     .values(Object.entries(tags).map(([key, value]) => ({ ...project, run_id: run.id, key, value })))
     .execute();
+  await noteTracking(database, transaction, { kind: "run", subject: run.id });
   const steps = Object.keys(run.pipeline.steps);
   for (let start = 0; start < steps.length; start += rowsAStatement) {
     await transaction

@@ -89,6 +89,7 @@ export async function createAttempt(
     .insertInto("tags")
     .values(Object.entries(tags).map(([key, value]) => ({ ...project, run_id: id, key, value })))
     .execute();
+  await noteTracking(database, transaction, { kind: "run", subject: id });
   return [{ type: "attempt.created", step, branch, attemptId: id, payload: { number, tool } }];
 }
 
@@ -135,6 +136,7 @@ export async function moveAttempt(
     .where("project_id", "=", database.projectId)
     .where("run_id", "=", attemptId)
     .execute();
+  await noteTracking(database, transaction, { kind: "run", subject: attemptId });
   if (ends) await endRunsBelow(database, transaction, attemptId, trackingStatus[to]);
   // In the same transaction: a token is good for exactly as long as its attempt lives, whoever is killed when.
   if (ends) await forgetTokens(database, transaction, attemptId);

@@ -1,5 +1,6 @@
 import { EspalierError, type StepEvent } from "@espalier/core";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { noteTracking } from "../../mirror-changes.ts";
 import { logMetrics, type MetricPoint } from "../metrics.ts";
 import { holdLease } from "./lease-guard.ts";
 import { insertEvents, type NewRunEvent } from "./run-events.ts";
@@ -34,7 +35,9 @@ export async function appendStepEvents(
       .where("project_id", "=", database.projectId)
       .where("attempt_id", "=", attemptId)
       .execute();
-    await logMetrics(database, transaction, attemptId, metricsOf(events));
+    const points = metricsOf(events);
+    await logMetrics(database, transaction, attemptId, points);
+    if (points.length > 0) await noteTracking(database, transaction, { kind: "metrics", subject: attemptId, points });
     await setTags(database, transaction, attemptId, events);
     if (news.length > 0) {
       await holdLease(database, transaction, attempt.run_id, undefined, news.length);
@@ -96,6 +99,7 @@ async function setTags(
         .doUpdateSet((columns) => ({ value: columns.ref("excluded.value") })),
     )
     .execute();
+  await noteTracking(database, transaction, { kind: "tags", subject: attemptId, tags: Object.fromEntries(tags) });
 }
 
 /** For those who follow the run: notes and tags all, of progress and of each metric the last of the batch. */

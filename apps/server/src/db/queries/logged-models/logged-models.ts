@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { EspalierError } from "@espalier/core";
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
+import { noteTracking } from "../../mirror-changes.ts";
 import { experimentLocation, type KeyValue } from "../tracking/experiments.ts";
 import { type LoggedModel, type LoggedModelStatus, withLogged } from "./rows.ts";
 import { type LoggedModelSearch, searchLoggedModels } from "./search.ts";
@@ -129,7 +130,9 @@ export function createLoggedModelQueries(database: RecordDatabase): LoggedModelQ
           .where("lifecycle_stage", "=", "active")
           .returning("model_id")
           .executeTakeFirst();
-        return changed === undefined ? undefined : read(transaction, id);
+        if (changed === undefined) return undefined;
+        await noteTracking(database, transaction, { kind: "logged-model", subject: id });
+        return read(transaction, id);
       }),
     delete: async (id) => {
       const changed = await kysely
@@ -144,7 +147,11 @@ export function createLoggedModelQueries(database: RecordDatabase): LoggedModelQ
         .executeTakeFirst();
       return changed !== undefined;
     },
-    setTags: (id, tags) => database.transaction((transaction) => insert(transaction, "logged_model_tags", id, tags)),
+    setTags: (id, tags) =>
+      database.transaction(async (transaction) => {
+        await insert(transaction, "logged_model_tags", id, tags);
+        await noteTracking(database, transaction, { kind: "logged-model", subject: id });
+      }),
     deleteTag: async (id, key) => {
       const deleted = await kysely
         .deleteFrom("logged_model_tags")
