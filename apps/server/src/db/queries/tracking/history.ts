@@ -55,13 +55,11 @@ export function createHistoryQueries(database: RecordDatabase): HistoryQueries {
     database,
     `SELECT step, timestamp, value, is_nan FROM metrics WHERE ${within} ORDER BY step, timestamp, value, is_nan LIMIT ?`,
   );
+  const at = "point.step, point.timestamp, point.value, point.is_nan";
+  const wantedSteps = kind === "sqlite" ? "json_each(?) wanted CROSS JOIN" : "unnest(?::bigint[]) wanted(value) JOIN";
   const atSteps = prepared<StoredPoint>(
     database,
-    kind === "sqlite"
-      ? `SELECT step, timestamp, value, is_nan FROM json_each(?) wanted CROSS JOIN metrics
-          ON series_id = ? AND step = wanted.value ORDER BY step, timestamp, value, is_nan`
-      : `SELECT step, timestamp, value, is_nan FROM unnest(?::bigint[]) wanted(at) JOIN metrics
-          ON series_id = ? AND step = wanted.at ORDER BY step, timestamp, value, is_nan`,
+    `SELECT ${at} FROM ${wantedSteps} metrics point ON point.series_id = ? AND point.step = wanted.value ORDER BY ${at}`,
   );
   const atPlaces = prepared<StoredPoint>(
     database,
