@@ -7,7 +7,6 @@ import { experimentGrammar } from "../filter/experiment-grammar.ts";
 import { parseFilter } from "../filter/parse-filter.ts";
 import { parseOrder } from "../filter/parse-order.ts";
 import { runGrammar } from "../filter/run-grammar.ts";
-import { writeJson } from "../int64-json.ts";
 import { invalidParameter } from "../limits.ts";
 import type { MlflowCall, MlflowRoute } from "../mlflow-route.ts";
 import { runInfoDocument } from "../run-document.ts";
@@ -15,7 +14,7 @@ import { requireExperiment } from "../scope.ts";
 import { pageOf, stagesOf } from "../search-page.ts";
 import { experimentIdOf } from "../tracked.ts";
 
-/** So many runs are read at once; between two reads other requests are answered. */
+/** So many runs are read by one statement, and two statements at once; between them other requests are answered. */
 const runsARead = 500;
 /** A page that would grow beyond this ends early, with the token of the next: clients go on from there. */
 const longestPage = 64 * 1024 * 1024;
@@ -38,18 +37,17 @@ export function searchRoutes({ record }: ControlPlane): MlflowRoute[] {
     let length = 0;
     let read = 0;
     while (read < found.ids.length && length < longestPage) {
-      const ids = found.ids.slice(read, read + runsARead);
-      const texts = await search.runTexts(ids, signal);
-      for (const id of ids) {
-        const run = texts.get(id);
-        if (run === undefined) continue;
+      const [first, second] = [read, read + runsARead].map((start) => found.ids.slice(start, start + runsARead));
+      const texts = await Promise.all([first ?? [], second ?? []].map((ids) => search.runTexts(ids, signal)));
+      for (const run of texts.flat()) {
         const document = runText(run);
         length += document.length;
         documents.push(document);
       }
-      read += ids.length;
+      read += 2 * runsARead;
     }
-    const next = read < found.ids.length || found.hasMore ? found.cursorAfter(read - 1) : undefined;
+    const next =
+      read < found.ids.length || found.hasMore ? found.cursorAfter(Math.min(read, found.ids.length) - 1) : undefined;
     const members = [
       ...(documents.length === 0 ? [] : [`"runs":[${documents.join(",")}]`]),
       ...(next === undefined ? [] : [`"next_page_token":${JSON.stringify(next)}`]),
@@ -104,12 +102,12 @@ export function searchRoutes({ record }: ControlPlane): MlflowRoute[] {
 
 /** As `runDocument` has it, out of the texts that the database made. */
 function runText(run: RunTexts): string {
-  const lists = (members: Readonly<Record<string, string | null>>): string =>
+  const lists = (members: Readonly<Record<string, string>>): string =>
     Object.entries(members)
-      .flatMap(([name, items]) => (items === null ? [] : [`"${name}":[${items}]`]))
+      .flatMap(([name, items]) => (items === "[]" ? [] : [`"${name}":${items}`]))
       .join(",");
   const { metrics, params, tags, dataset_inputs, model_inputs, model_outputs } = run;
-  return `{"info":${writeJson(runInfoDocument(toRunInfo(run)))},"data":{${lists({ metrics, params, tags })}},"inputs":{${lists({ dataset_inputs, model_inputs })}},"outputs":{${lists({ model_outputs })}}}`;
+  return `{"info":${JSON.stringify(runInfoDocument(toRunInfo(run)))},"data":{${lists({ metrics, params, tags })}},"inputs":{${lists({ dataset_inputs, model_inputs })}},"outputs":{${lists({ model_outputs })}}}`;
 }
 
 function idsOf(value: unknown): string | string[] {

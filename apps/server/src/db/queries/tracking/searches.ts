@@ -16,8 +16,8 @@ export interface SearchPage {
 /** Searches of the tracking face. All run off the event loop, and give up when the signal aborts. */
 export interface SearchQueries {
   runs(search: RunSearch, page: SearchPage, signal?: AbortSignal): Promise<FoundRuns>;
-  /** What a page of runs shows, some hundred at a time. */
-  runTexts(ids: readonly string[], signal?: AbortSignal): Promise<Map<string, RunTexts>>;
+  /** What a page of runs shows, in its order, some hundred at a time. */
+  runTexts(ids: readonly string[], signal?: AbortSignal): Promise<RunTexts[]>;
   experiments(
     search: ExperimentSearch,
     page: SearchPage,
