@@ -25,6 +25,13 @@ export function requireExperiment(scope: ExperimentScope, experimentId: string):
   );
 }
 
+/** Where something new goes: a client that was told of no experiment says "0", and a step's things belong to its pipeline's. */
+export function experimentForNew(scope: ExperimentScope, experimentId: string): string {
+  if (scope.kind === "experiment" && experimentId === "0") return scope.experimentId;
+  requireExperiment(scope, experimentId);
+  return experimentId;
+}
+
 /** For what belongs to no experiment and is not a step's to change. */
 export function requireProject(scope: ExperimentScope, what: string): void {
   if (scope.kind === "project") return;

@@ -16,7 +16,7 @@ import { readLoggedModelSearch } from "../logged-model-search.ts";
 import { mlflowError } from "../mlflow-error.ts";
 import { empty, type MlflowCall, type MlflowRoute } from "../mlflow-route.ts";
 import { randomRunName } from "../run-names.ts";
-import { type ExperimentScope, requireExperiment } from "../scope.ts";
+import { type ExperimentScope, experimentForNew, requireExperiment } from "../scope.ts";
 import { deletedExperiment, experimentIdOf, missingExperiment } from "../tracked.ts";
 
 /** A hundred parameters of a model may be long texts: prompts, configurations. */
@@ -50,14 +50,13 @@ export function loggedModelsRoutes({ record }: ControlPlane): MlflowRoute[] {
 
   return [
     route("POST", "", async ({ fields, scope }) => {
-      const experimentId = experimentIdOf(requiredId(fields, "experiment_id"));
+      const experimentId = experimentForNew(scope, experimentIdOf(requiredId(fields, "experiment_id")));
       const name = optionalText(fields, "name") || undefined;
       if (name !== undefined) requireModelName(name);
       const modelType = textOf(fields, "model_type", longestName);
       const sourceRunId = textOf(fields, "source_run_id", longestRunId);
       const params = unique(fieldsList(fields, "params").map(pairOf));
       const tags = unique(fieldsList(fields, "tags").map(pairOf));
-      requireExperiment(scope, experimentId);
       const outcome = await loggedModels.create({
         experimentId,
         name: name ?? randomRunName(),

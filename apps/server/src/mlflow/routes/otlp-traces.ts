@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ControlPlane } from "../../control-plane.ts";
 import { missing } from "../fields.ts";
 import { mlflowError } from "../mlflow-error.ts";
-import { requireExperiment, scopeOf } from "../scope.ts";
+import { experimentForNew, scopeOf } from "../scope.ts";
 import { refuseWrite, withinOf } from "../traces/known-trace.ts";
 import { decodeJson } from "../traces/otlp/decode-json.ts";
 import { decodeProtobuf } from "../traces/otlp/decode-protobuf.ts";
@@ -39,9 +39,9 @@ export function registerOtlpTraces(scope: FastifyInstance, plane: ControlPlane):
 async function takeSpans(plane: ControlPlane, request: FastifyRequest, isJson: boolean): Promise<void> {
   const { principal } = request;
   if (principal === undefined) throw new EspalierError("UNAUTHENTICATED", "The request carries no token");
-  const experimentId = experimentIdOf(headerOf(request, experimentHeader) ?? missing(experimentHeader));
   const scope = await scopeOf(plane.record, principal);
-  requireExperiment(scope, experimentId);
+  const named = experimentIdOf(headerOf(request, experimentHeader) ?? missing(experimentHeader));
+  const experimentId = experimentForNew(scope, named);
   const given = headerOf(request, runHeader);
   const run = given === undefined ? undefined : await requireRunInfo(plane, scope, given);
   const body = await unpacked(request);

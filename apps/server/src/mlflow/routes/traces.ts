@@ -11,7 +11,7 @@ import {
 } from "../fields.ts";
 import { invalidParameter } from "../limits.ts";
 import { empty, type MlflowRoute } from "../mlflow-route.ts";
-import { requireExperiment } from "../scope.ts";
+import { experimentForNew, requireExperiment } from "../scope.ts";
 import { changeRoutes } from "../traces/change-routes.ts";
 import { correlation } from "../traces/correlation.ts";
 import { refuseWrite, requireTrace, withinOf } from "../traces/known-trace.ts";
@@ -40,10 +40,10 @@ export function tracesRoutes(plane: ControlPlane): MlflowRoute[] {
     bodyLimit: largestBody,
     handle: async ({ fields, scope }) => {
       const given = readTrace(fields, Date.now());
-      requireExperiment(scope, given.experimentId);
+      const experimentId = experimentForNew(scope, given.experimentId);
       const metadata = [...given.metadata, { key: "mlflow.trace.infoFinalized", value: "true" }];
-      const outcome = await traces.write({ ...given, metadata }, true, withinOf(scope));
-      if (outcome.kind !== "written") return refuseWrite(outcome, given.experimentId, scope);
+      const outcome = await traces.write({ ...given, experimentId, metadata }, true, withinOf(scope));
+      if (outcome.kind !== "written") return refuseWrite(outcome, experimentId, scope);
       return { trace: { trace_info: traceDocument(outcome.trace) } };
     },
   };

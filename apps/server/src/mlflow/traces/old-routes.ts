@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ControlPlane } from "../../control-plane.ts";
 import { missing, optionalInteger, requiredId, requiredText, textList } from "../fields.ts";
 import type { MlflowRoute } from "../mlflow-route.ts";
-import { requireExperiment } from "../scope.ts";
+import { experimentForNew, requireExperiment } from "../scope.ts";
 import { experimentIdOf } from "../tracked.ts";
 import { missingTrace, refuseWrite, requireTrace, requireTraceInScope, withinOf } from "./known-trace.ts";
 import { oldPairs, stateOf } from "./read-trace.ts";
@@ -21,8 +21,7 @@ export function oldTraceRoutes(plane: ControlPlane): MlflowRoute[] {
 
   return [
     route("POST", "", "write", async ({ fields, scope }) => {
-      const experimentId = experimentIdOf(requiredId(fields, "experiment_id"));
-      requireExperiment(scope, experimentId);
+      const experimentId = experimentForNew(scope, experimentIdOf(requiredId(fields, "experiment_id")));
       const outcome = await traces.write(
         {
           id: randomUUID().replaceAll("-", ""),
