@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { startMlflowServer } from "./servers/mlflow.ts";
+import { type MlflowVersion, mlflowPrograms } from "./servers/mlflow-environment.ts";
 import { startSlurm } from "./servers/slurm.ts";
 import { startVersitygw } from "./servers/versitygw.ts";
 
@@ -11,6 +13,8 @@ interface Suite {
   tests: string[];
   start(): Promise<{ variables: Record<string, string>; stop(): Promise<void> } | { skipped: string }>;
 }
+
+const mlflowTests = ["adapters/open-source/src/mlflow-mirrors.test.ts", "apps/server/src/transfer/round-trip.test.ts"];
 
 const suites: Readonly<Record<string, Suite>> = {
   s3: {
@@ -28,6 +32,8 @@ const suites: Readonly<Record<string, Suite>> = {
       return { variables, stop: server.stop };
     },
   },
+  mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },
+  "mlflow-2": { tests: mlflowTests, start: () => startMlflow("2.22.5") },
   slurm: {
     tests: ["adapters/open-source/src/slurm-step-runner.test.ts", "scenarios/slurm"],
     async start() {
@@ -45,6 +51,19 @@ const suites: Readonly<Record<string, Suite>> = {
     },
   },
 };
+
+async function startMlflow(version: MlflowVersion): ReturnType<Suite["start"]> {
+  const programs = await mlflowPrograms(version);
+  if ("skipped" in programs) return programs;
+  const server = await startMlflowServer({ version, backend: "sqlite", workers: 1 });
+  if ("skipped" in server) return server;
+  const variables = {
+    ESPALIER_TEST_MLFLOW_URI: server.url,
+    ESPALIER_TEST_MLFLOW_VERSION: server.version,
+    ESPALIER_TEST_MLFLOW_PYTHON: join(programs.bin, "python"),
+  };
+  return { variables, stop: server.stop };
+}
 
 const root = resolve(import.meta.dirname, "..");
 const asked = process.argv.slice(2);
