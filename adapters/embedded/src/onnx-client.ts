@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EspalierError, type ModelSignature, modelSignatureSchema, scoreOutput } from "@espalier/core";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { parse as parseYaml } from "yaml";
-import { z } from "zod";
+import { readMlmodel } from "./mlmodel.ts";
 
 export type ColumnValues = ArrayLike<unknown>;
 
@@ -15,24 +14,28 @@ export interface OnnxModel {
   close(): Promise<void>;
 }
 
-/** Loads `{signature.json, payload}`. `name` is how messages call it. INVALID_DATA when the folder is no model, UNSUPPORTED without ONNX. */
+/**
+ * Loads `{signature.json, payload}`, or an MLmodel folder as MLflow's clients log it. `name` is how messages call it. INVALID_DATA when the
+ * folder is no model, UNSUPPORTED without ONNX.
+ */
 export async function openOnnxModel(folder: string, name: string): Promise<OnnxModel> {
-  const signature = await readSignature(folder, name);
+  const { file, signature: given, inputs } = await describe(folder, name);
   const runtime = await import("onnxruntime-node").catch((cause: unknown) => {
     throw new EspalierError("NOT_INSTALLED", "onnxruntime-node is not installed for this platform", {
       cause,
       hint: "npm install onnxruntime-node",
     });
   });
-  const path = join(folder, await payloadFile(folder, signature, name));
+  const path = join(folder, file);
   // One thread: sums over trees in another order would change the last digits of a score.
   const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
   const session = await runtime.InferenceSession.create(path, options).catch((cause: unknown) => {
     throw new EspalierError("INVALID_DATA", `The ONNX graph of \`${name}\` can not be loaded: ${textOf(cause)}`, {
       cause,
-      at: signature.payload,
+      at: file,
     });
   });
+  const signature = given ?? signatureOf(inputs ?? [], session);
   const output = requireScoreOutput(signature, session, name);
   return {
     signature,
@@ -42,6 +45,42 @@ export async function openOnnxModel(folder: string, name: string): Promise<OnnxM
       return readScores(result[output.name], output.column, rows, name);
     },
     close: () => session.release(),
+  };
+}
+
+interface Described {
+  /** The ONNX file, relative to the folder. */
+  file: string;
+  signature?: ModelSignature;
+  /** Columns of a folder without signature.json. */
+  inputs?: ModelSignature["inputs"];
+}
+
+async function describe(folder: string, name: string): Promise<Described> {
+  const isThere = await access(join(folder, "signature.json")).then(
+    () => true,
+    () => false,
+  );
+  const mlmodel = isThere ? undefined : await readMlmodel(folder, name);
+  if (mlmodel === undefined) {
+    const signature = await readSignature(folder, name);
+    return { signature, file: await payloadFile(folder, signature, name) };
+  }
+  if (mlmodel.inputs !== undefined) return { file: mlmodel.file, inputs: mlmodel.inputs };
+  throw new EspalierError("INVALID_DATA", `The MLflow model \`${name}\` was logged without the names of its columns`, {
+    at: `${name}/MLmodel`,
+    hint: "Log it with a signature: `mlflow.onnx.log_model(..., signature=infer_signature(rows, predictions))`.",
+  });
+}
+
+/** The outputs are the graph's, whose names the runtime needs. */
+function signatureOf(inputs: ModelSignature["inputs"], session: InferenceSession): ModelSignature {
+  const outputs = session.outputMetadata.filter((output) => output.isTensor);
+  return {
+    format: "mlflow",
+    payload: ".",
+    inputs,
+    outputs: outputs.map((output) => ({ name: output.name, type: "double" })),
   };
 }
 
@@ -70,10 +109,6 @@ async function readSignature(folder: string, name: string): Promise<ModelSignatu
   });
 }
 
-const mlmodelSchema = z.looseObject({
-  flavors: z.looseObject({ onnx: z.looseObject({ data: z.string().default("model.onnx") }).optional() }),
-});
-
 async function payloadFile(folder: string, signature: ModelSignature, name: string): Promise<string> {
   if (signature.payload.split(/[/\\]/).includes("..")) {
     throw new EspalierError("INVALID_DATA", `The payload of \`${name}\` leads outside of the model`, {
@@ -81,12 +116,10 @@ async function payloadFile(folder: string, signature: ModelSignature, name: stri
     });
   }
   if (signature.format === "onnx") return signature.payload;
-  const text = await readFile(join(folder, signature.payload, "MLmodel"), "utf8");
-  const onnx = mlmodelSchema.parse(parseYaml(text)).flavors.onnx;
-  if (onnx !== undefined) return join(signature.payload, onnx.data);
-  throw new EspalierError("UNSUPPORTED", `The MLflow model \`${name}\` has no ONNX flavour`, {
-    at: `${signature.payload}/MLmodel`,
-    hint: "Export it to ONNX, or evaluate it in a `run:` step and hand the metrics to the gate.",
+  const mlmodel = await readMlmodel(join(folder, signature.payload), name);
+  if (mlmodel !== undefined) return join(signature.payload, mlmodel.file);
+  throw new EspalierError("INVALID_DATA", `The payload of \`${name}\` is no folder with an MLmodel`, {
+    at: signature.payload,
   });
 }
 

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFile, truncate, writeFile } from "node:fs/promises";
+import { readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import { digestOfBytes, type GateVerdict, type JsonObject, stepEventSchema } from "@espalier/core";
@@ -176,6 +177,26 @@ describe("evaluate", () => {
        FROM read_parquet('${folder.output("predictions")}') p JOIN read_parquet('${folder.input("data")}') d ON p.row = d.id + 1`,
     );
     expect(predictions).toEqual([{ n: 20_000, first: 1, aligned: true }]);
+  });
+  it("judges a folder as MLflow's clients log it by its ONNX flavour, and nothing but that", async () => {
+    await makeTable(folder.input("data"), flights);
+    await makeModel("model", [3, 0]);
+    const settings = { with: { target: "late", task: "binary" } };
+    await run("evaluate", settings);
+    const ours = (await value("report")) as { metrics: object };
+    await rm(join(folder.input("model"), "signature.json"));
+    const columns = JSON.stringify(["a", "b"].map((name) => ({ type: "double", name, required: false })));
+    const mlmodel = (flavors: string, inputs: string) =>
+      writeFile(join(folder.input("model"), "MLmodel"), `flavors:\n${flavors}\nsignature:\n  inputs: '${inputs}'\n`);
+    await mlmodel("  onnx: { data: model.onnx }", columns);
+    expect(await run("evaluate", settings)).toEqual({ exitCode: 0, stderr: "" });
+    expect(await value("report")).toMatchObject({ metrics: ours.metrics });
+    await mlmodel("  python_function: { loader_module: mlflow.sklearn }", columns);
+    expect((await run("evaluate", settings)).stderr).toMatch(/UNSUPPORTED The MLflow model `model` has no ONNX/);
+    await mlmodel("  onnx: { data: ../model.onnx }", columns);
+    expect((await run("evaluate", settings)).stderr).toMatch(/INVALID_DATA .* leads outside of the model/);
+    await mlmodel("  onnx: { data: model.onnx }", "[]x");
+    expect((await run("evaluate", settings)).stderr).toMatch(/INVALID_DATA .* without the names of its columns/);
   });
   it("refuses data that does not fit the model's signature, naming each column", async () => {
     await makeTable(folder.input("data"), flights);

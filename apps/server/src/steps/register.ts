@@ -1,5 +1,8 @@
 import {
+  type ArtifactRef,
+  type Artifacts,
   EspalierError,
+  isEspalierError,
   type ModelSignature,
   modelSignatureSchema,
   type RecordStep,
@@ -20,11 +23,11 @@ export function registerStep(plane: () => ControlPlane): RecordStep {
     const at = `steps.${context.step}`;
     const model = requireInput(context, "model");
     const verdict = await requireVerdict(record, model.ref.digest, context.stepIr, `${at}.inputs.model`);
-    const signature = parseSignature(await artifacts.readBytes(model.ref, "signature.json", largestSignatureBytes), at);
+    const signature = await signatureOf(artifacts, model.ref, at);
     const version = await record.models.register({
       name: settings.name,
       artifact: model.ref,
-      signature,
+      ...(signature === undefined ? {} : { signature }),
       runId: context.run.id,
       attemptId: context.attemptId,
       registeredBy: context.run.trigger.by,
@@ -53,6 +56,22 @@ export function registerStep(plane: () => ControlPlane): RecordStep {
       ...(verdict === undefined ? {} : { verdict: verdict.id }),
     });
   };
+}
+
+/** Absent for a folder as MLflow's clients log it, which describes itself in its MLmodel. */
+async function signatureOf(artifacts: Artifacts, ref: ArtifactRef, at: string): Promise<ModelSignature | undefined> {
+  const read = (path: string): Promise<Uint8Array | undefined> =>
+    artifacts.readBytes(ref, path, largestSignatureBytes).catch((error: unknown) => {
+      if (isEspalierError(error) && error.code === "NOT_FOUND") return undefined;
+      throw error;
+    });
+  const bytes = await read("signature.json");
+  if (bytes !== undefined) return parseSignature(bytes, at);
+  if ((await read("MLmodel")) !== undefined) return undefined;
+  throw new EspalierError("INVALID_DATA", "The model has neither a signature.json nor an MLmodel", {
+    at: `${at}.inputs.model`,
+    hint: "A model is ONNX, or an MLmodel folder with an ONNX flavour: docs/serving.md says what its signature.json holds.",
+  });
 }
 
 function parseSignature(bytes: Uint8Array, at: string): ModelSignature {
