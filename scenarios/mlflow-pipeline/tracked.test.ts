@@ -6,6 +6,7 @@ import { type StartedControlPlane, startControlPlane } from "@espalier/server";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 /** What `import mlflow` in a step's script leaves on record: design §5, "MLflow's words for ours". */
+const timeout = 240_000;
 const folder = mkdtempSync(join(tmpdir(), "espalier-tracked-"));
 let plane: StartedControlPlane;
 let client: Client;
@@ -110,7 +111,7 @@ test("attempts are children of the pipeline's run, retries are children of their
   expect(cached.below(again)).toEqual([]);
 });
 
-test("a step that fails leaves failed runs, whatever its script still said", { timeout: 240_000 }, async () => {
+test("a step that fails leaves failed runs, whatever its script still said", { timeout }, async () => {
   const runId = await start({ end: "failed" });
   expect((await end(runId)).run.state).toBe("failed");
   const { parent, below } = await familyOf(runId);
@@ -119,7 +120,7 @@ test("a step that fails leaves failed runs, whatever its script still said", { t
   expect(attempts.map((run) => run.info.status)).toEqual(["FAILED", "FAILED"]);
 });
 
-test("a cancelled run is killed, with the runs that its script had begun", { timeout: 240_000 }, async () => {
+test("a cancelled run is killed, with the runs that its script had begun", { timeout }, async () => {
   const runId = await start({ end: "killed" });
   for await (const chunk of client.events("logs.follow", { params: { runId, step: "train" } })) {
     if (chunk.data.text.includes("waiting")) break;

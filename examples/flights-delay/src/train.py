@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,19 +17,23 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 
+try:
+    import mlflow
+except ImportError:
+    sys.exit("train.py logs its parameters and metrics by MLflow, and this Python has none: pip install mlflow-skinny")
+
 FEATURES = ["hour", "weekday", "distance", "origin_rate", "destination_rate", "hour_rate", "weekday_rate"]
 TARGET = "late"
 
 
-def emit(**event):
-    """One line of the event file; without one (run by hand) it goes to the terminal."""
-    line = json.dumps(event)
-    path = os.environ.get("ESPALIER_EVENTS")
-    if path is None:
-        print(line)
+def record(params, metrics):
+    """To the run of this attempt, which the step's environment names; run by hand without MLFLOW_TRACKING_URI, to the terminal."""
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        print(json.dumps({**params, **metrics}))
         return
-    with open(path, "a", encoding="utf-8") as events:
-        events.write(line + "\n")
+    with mlflow.start_run():
+        mlflow.log_params(params)
+        mlflow.log_metrics(metrics)
 
 
 def load(path):
@@ -83,15 +88,21 @@ def main():
     arguments = parser.parse_args()
 
     rows, target = load(arguments.data)
-    emit(type="note", text=f"{len(rows)} rows, {target.mean():.1%} late")
+    print(f"{len(rows)} rows, {target.mean():.1%} late")
     started = time.monotonic()
     model = fit(rows, target, arguments.learning_rate, arguments.trees)
-    emit(type="metric", key="fit.seconds", value=time.monotonic() - started)
+    seconds = time.monotonic() - started
     # A sample is enough to see how well it fits what it has seen; the verdict is the evaluation's.
     sample = slice(None, None, max(1, len(rows) // 100_000))
     scores = model.predict_proba(rows[sample])[:, 1]
-    emit(type="metric", key="train.auc", value=float(roc_auc_score(target[sample], scores)))
-    emit(type="metric", key="train.log_loss", value=float(log_loss(target[sample], scores)))
+    record(
+        {"learning_rate": arguments.learning_rate, "trees": arguments.trees, "rows": len(rows)},
+        {
+            "fit.seconds": seconds,
+            "train.auc": float(roc_auc_score(target[sample], scores)),
+            "train.log_loss": float(log_loss(target[sample], scores)),
+        },
+    )
     export(model, arguments.out)
 
 
