@@ -19,7 +19,9 @@ const at = (path: string, name: string): string => (path === "" ? name : `${path
 
 /** Old clients say `run_uuid`, most say both. */
 export function runIdOf(fields: Fields): string {
-  return optionalText(fields, "run_id") || optionalText(fields, "run_uuid") || requiredText(fields, "run_id");
+  const id = optionalText(fields, "run_id") || optionalText(fields, "run_uuid") || requiredText(fields, "run_id");
+  // No run is called so, and PostgreSQL would refuse the question.
+  return id.includes("\0") ? missingRun(id) : id;
 }
 
 export function changedRun(outcome: TrackedRunChange, id: string): TrackedRunInfo {

@@ -36,6 +36,23 @@ export async function ensureExperiment(
   );
 }
 
+/** As `ensureExperiment`; one that was deleted on MLflow's face comes back, without its old runs: the pipeline runs again. */
+export async function experimentOfPipeline(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  pipeline: string,
+): Promise<string> {
+  const id = await ensureExperiment(database, transaction, pipeline);
+  await transaction
+    .updateTable("experiments")
+    .set({ lifecycle_stage: "active", last_update_time: database.now })
+    .where("project_id", "=", database.projectId)
+    .where("experiment_id", "=", id)
+    .where("lifecycle_stage", "<>", "active")
+    .execute();
+  return id;
+}
+
 async function findExperiment(
   database: RecordDatabase,
   transaction: RecordTransaction,

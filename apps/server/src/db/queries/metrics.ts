@@ -37,8 +37,9 @@ function statementsFor(kind: RecordDatabase["kind"]) {
       kind === "sqlite"
         ? `SELECT ${columns} FROM json_each(?) wanted CROSS JOIN latest_metrics latest
             ON latest.project_id = ? AND latest.run_id = wanted.value ->> 0 AND latest.key = wanted.value ->> 1`
-        : `SELECT ${columns} FROM unnest(?::text[], ?::text[]) wanted(run_id, key) JOIN latest_metrics latest
-            ON latest.project_id = ? AND latest.run_id = wanted.run_id AND latest.key = wanted.key`,
+        : // LIMIT keeps PostgreSQL from reading the whole table for a join, as it does where it takes a growing table for a small one.
+          `SELECT ${columns} FROM unnest(?::text[], ?::text[]) wanted(run_id, key) CROSS JOIN LATERAL (SELECT * FROM latest_metrics one
+            WHERE one.project_id = ? AND one.run_id = wanted.run_id AND one.key = wanted.key LIMIT 1) latest`,
     ),
     number: prepared<{ value: number }>(
       { kind },

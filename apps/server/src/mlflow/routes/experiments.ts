@@ -15,7 +15,7 @@ import { empty, type MlflowCall, type MlflowRoute } from "../mlflow-route.ts";
 import { type ExperimentScope, requireExperiment, requireProject } from "../scope.ts";
 import { deletedExperiment, experimentIdOf, missingExperiment } from "../tracked.ts";
 
-const customView = "mlflow.customView.";
+const customView = "mlflow.customView.view";
 
 /** Experiments: made, found, renamed, tagged, deleted and restored. */
 export function experimentsRoutes({ record }: ControlPlane): MlflowRoute[] {

@@ -9,7 +9,7 @@ import { mlflowError } from "../mlflow-error.ts";
 import { empty, type MlflowCall, type MlflowRoute } from "../mlflow-route.ts";
 import { runDocument, runInfoDocument } from "../run-document.ts";
 import { randomRunName } from "../run-names.ts";
-import { type ExperimentScope, requireExperiment } from "../scope.ts";
+import { type ExperimentScope, experimentForNew } from "../scope.ts";
 import { deletedExperiment, experimentIdOf, missingExperiment, requireRun, requireRunInfo } from "../tracked.ts";
 
 /** Runs: made, updated, deleted, restored. */
@@ -128,19 +128,11 @@ function newRunOf(fields: Fields, scope: ExperimentScope): NewTrackedRun {
   requireNoNul("user_id", userId);
   return {
     id: randomUUID().replaceAll("-", ""),
-    experimentId: experimentOf(fields, scope),
+    experimentId: experimentForNew(scope, experimentIdOf(optionalId(fields, "experiment_id") || "0")),
     parentRunId: tags.get("mlflow.parentRunId"),
     name,
     userId,
     startTime: optionalInteger(fields, "start_time"),
     tags: [...tags].map(([key, value]) => ({ key, value })),
   };
-}
-
-/** A script in a step may know of no experiment but the default one, and means its pipeline's. */
-function experimentOf(fields: Fields, scope: ExperimentScope): string {
-  const id = experimentIdOf(optionalId(fields, "experiment_id") || "0");
-  if (scope.kind === "experiment" && id === "0") return scope.experimentId;
-  requireExperiment(scope, id);
-  return id;
 }

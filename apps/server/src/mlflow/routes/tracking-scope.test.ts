@@ -133,6 +133,17 @@ describeOnBoth("a step's token on the tracking routes", await startPostgres(), (
     expect((await record.runs.get(runId))?.id).toBe(runId);
   });
 
+  test("a pipeline whose experiment was deleted here runs again in it; its old runs stay hidden", async () => {
+    const record = await database.open();
+    const { face, experimentId, attemptId } = await prepare(record);
+    await face("experiments/delete", { experiment_id: experimentId });
+    const { id } = await record.engine.createRun(newRun());
+    const { experiment } = (await face("experiments/get", { experiment_id: experimentId })).body;
+    expect(experiment.lifecycle_stage).toBe("active");
+    expect(await record.tracking.runs.info(id)).toMatchObject({ experimentId, lifecycleStage: "active" });
+    expect(await record.tracking.runs.info(attemptId)).toMatchObject({ lifecycleStage: "deleted" });
+  });
+
   test("metrics of a logged model are the model's too, unless it belongs to another experiment", async () => {
     const project = randomUUID();
     const record = await database.open(project);

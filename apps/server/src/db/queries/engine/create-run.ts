@@ -1,7 +1,7 @@
 import { canonicalJson, EspalierError, type NewRun, type RunRow } from "@espalier/core";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { noteTracking } from "../../mirror-changes.ts";
-import { ensureExperiment } from "../experiments.ts";
+import { experimentOfPipeline } from "../experiments.ts";
 import { toRunRow } from "./rows.ts";
 import { insertEvents } from "./run-events.ts";
 
@@ -31,7 +31,7 @@ export async function readRun(
 export async function createRun(database: RecordDatabase, run: NewRun): Promise<RunRow> {
   return database.transaction(async (transaction) => {
     const project = { project_id: database.projectId };
-    const experimentId = await ensureExperiment(database, transaction, run.pipeline.name);
+    const experimentId = await experimentOfPipeline(database, transaction, run.pipeline.name);
     await transaction
       .insertInto("pipeline_versions")
       .values({

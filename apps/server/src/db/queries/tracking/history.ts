@@ -56,10 +56,14 @@ export function createHistoryQueries(database: RecordDatabase): HistoryQueries {
     `SELECT step, timestamp, value, is_nan FROM metrics WHERE ${within} ORDER BY step, timestamp, value, is_nan LIMIT ?`,
   );
   const at = "point.step, point.timestamp, point.value, point.is_nan";
-  const wantedSteps = kind === "sqlite" ? "json_each(?) wanted CROSS JOIN" : "unnest(?::bigint[]) wanted(value) JOIN";
   const atSteps = prepared<StoredPoint>(
     database,
-    `SELECT ${at} FROM ${wantedSteps} metrics point ON point.series_id = ? AND point.step = wanted.value ORDER BY ${at}`,
+    kind === "sqlite"
+      ? `SELECT ${at} FROM json_each(?) wanted CROSS JOIN metrics point
+          ON point.series_id = ? AND point.step = wanted.value ORDER BY ${at}`
+      : // OFFSET keeps PostgreSQL from reading the whole history for a join.
+        `SELECT ${at} FROM unnest(?::bigint[]) wanted(step) CROSS JOIN LATERAL (SELECT * FROM metrics one
+          WHERE one.series_id = ? AND one.step = wanted.step OFFSET 0) point ORDER BY ${at}`,
   );
   const atPlaces = prepared<StoredPoint>(
     database,
