@@ -176,7 +176,6 @@ async function findRun(
 async function createRun(api: MlflowApi, run: TrackedRun, context?: CallContext): Promise<string> {
   const tags = {
     [runTag]: run.id,
-    "mlflow.user": run.user,
     ...(run.parentRunId === undefined ? {} : { "mlflow.parentRunId": run.parentRunId }),
   };
   const answer = await api.send(

@@ -179,7 +179,7 @@ suite(named("a server that is away, and comes back, has everything once"), async
   expect(await mlmodel.text()).toBe("flavors: {}\n");
   const healed = await plane.client.call("doctor.check", { query: {} });
   expect(healed.checks.filter((check) => check.name.startsWith("mirror")).every((c) => c.status === "ok")).toBe(true);
-}, 300_000);
+}, 900_000);
 
 suite(named("a control plane that is killed while it tells a mirror tells each thing once"), async () => {
   const server = await startServer(await temporaryFolder());
@@ -212,7 +212,7 @@ suite(named("a control plane that is killed while it tells a mirror tells each t
     expect(same[0].info.status).toBe("FINISHED");
     expect(await pointsOf(server.url, same[0].info.run_id, "loss")).toBe(points);
   }
-}, 300_000);
+}, 900_000);
 
 interface Process {
   child: ChildProcess;
