@@ -97,6 +97,9 @@ const refused = (status: number): boolean => status === 401 || status === 403;
 
 describe("the routes of the MLflow face", () => {
   const open = ["/version", "/health"];
+  /** Their right is in the URL; artifact-proxy.test.ts says what becomes of one that is forged. */
+  const signed = /\/mlflow-artifacts\/(mpu\/parts|signed)\//;
+  const guarded = ({ url }: Listed): boolean => !open.includes(url) && !signed.test(url);
   /** Where they lead may be a secret: who may not change them does not see them. */
   const secretive = /\/webhooks(\/|$)/;
 
@@ -105,13 +108,15 @@ describe("the routes of the MLflow face", () => {
     expect(routes.length).toBeGreaterThan(50);
     for (const { method, url, policy } of routes) {
       if (open.includes(url)) expect(policy, url).toBe("open");
+      else if (signed.test(url)) expect(policy, url).toBe("signed");
       else expect(["mlflow-read", "mlflow-write"], `${method} ${url}`).toContain(policy);
       // What changes something is never a GET, and what is a read is a GET or a search by POST.
+      if (open.includes(url) || signed.test(url)) continue;
       if (secretive.test(url)) expect(policy, url).toBe("mlflow-write");
       else if (method === "GET" || method === "HEAD") expect(policy, url).not.toBe("mlflow-write");
       else if (policy === "mlflow-read") {
         expect(`${method} ${url}`).toMatch(
-          /^POST .*\/(search|get|get-latest-versions|[a-z-]*(query|metrics|correlation|search-[a-z]+))$/,
+          /^POST .*\/(search|get|get-latest-versions|batchGet|batchGetInfos|[a-z-]*(query|metrics|correlation|search-[a-z]+))$/,
         );
       }
     }
@@ -128,7 +133,7 @@ describe("the routes of the MLflow face", () => {
 
   test("nobody is let in with wrong credentials, nor without any from elsewhere", async () => {
     const { routes, ask } = await makeApp(false);
-    for (const route of routes.filter(({ url }) => !open.includes(url))) {
+    for (const route of routes.filter(guarded)) {
       const name = `${route.method} ${route.url}`;
       const wrong = [{}, bearer("guess"), basic("guess"), { authorization: "Basic !" }, { authorization: "Digest x" }];
       for (const headers of wrong) {
@@ -141,7 +146,7 @@ describe("the routes of the MLflow face", () => {
 
   test("viewers read, editors and steps write too; a token is also a password", async () => {
     const { routes, ask } = await makeApp(false);
-    for (const route of routes.filter(({ url }) => !open.includes(url))) {
+    for (const route of routes.filter(guarded)) {
       const name = `${route.method} ${route.url}`;
       const writes = route.policy === "mlflow-write";
       expect((await ask(route, bearer("viewer"))).statusCode === 403, name).toBe(writes);
@@ -154,7 +159,7 @@ describe("the routes of the MLflow face", () => {
   test("a process of this machine needs no token, unless a proxy speaks for somebody", async () => {
     const { routes, askOverTcp, listen } = await makeApp();
     await listen();
-    for (const route of routes.filter(({ url }) => !open.includes(url))) {
+    for (const route of routes.filter(guarded)) {
       const name = `${route.method} ${route.url}`;
       expect(refused(await askOverTcp(route, {})), name).toBe(secretive.test(route.url));
       for (const header of ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-proto"]) {
@@ -166,7 +171,7 @@ describe("the routes of the MLflow face", () => {
 
   test("a page of another origin reaches none, on either prefix", async () => {
     const { routes, ask } = await makeApp();
-    for (const route of routes.filter(({ url }) => !open.includes(url))) {
+    for (const route of routes.filter(guarded)) {
       for (const headers of [{ origin: "http://evil.com" }, { origin: "null" }, { host: "10.evil.com" }]) {
         const answer = await ask(route, headers as Record<string, string>);
         expect(answer.statusCode, `${route.method} ${route.url}`).toBe(403);
