@@ -29,16 +29,7 @@ describeOnBoth("anything at all sent to the tracking routes", await startPostgre
     const { run_id } = made.run.info;
     const scalar = fc.oneof(
       { weight: 4, arbitrary: fc.constantFrom("0", run_id, "m", "mlflow.runName", "FINISHED", "active", "{}", "[1]") },
-      fc.constantFrom(
-        "\0",
-        "\ud800",
-        "a/../b",
-        "NaN",
-        "-Infinity",
-        "9223372036854775808",
-        "-9223372036854775808",
-        "",
-      ),
+      fc.constantFrom("\0", "\ud800", "a/../b", "NaN", "-Infinity", "9223372036854775808", "-9223372036854775808", ""),
       fc.constantFrom(0, -1, 1e308, 2 ** 53, 0.5, true, null),
       fc.string({ unit: "binary", maxLength: 40 }),
       fc.jsonValue({ maxDepth: 2 }),
@@ -83,8 +74,7 @@ describeOnBoth("anything at all sent to the tracking routes", await startPostgre
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...posts), body, async (path, sent) => {
         const answer = await face.call("POST", `/api/2.0/mlflow/${path}`, sent);
-        // The one 5xx of MLflow's own that is meant: a deleted experiment can not be renamed.
-        if (answer.body.error_code !== "INVALID_STATE") expect(answer.status).toBeLessThan(500);
+        expect(answer.status).toBeLessThan(500);
       }),
       { numRuns: 600 },
     );

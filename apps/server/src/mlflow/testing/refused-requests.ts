@@ -198,7 +198,7 @@ export const refusedRequests: Refused[] = [
     { experiment_id: "$exp", key: "absent" },
     "No tag with name: absent in experiment with id ",
   ),
-  refused(500, "INVALID_STATE")(
+  refused(400, "INVALID_STATE")(
     "experiments/update",
     { experiment_id: "$gone", new_name: "q" },
     "Cannot rename a non-active experiment.",
