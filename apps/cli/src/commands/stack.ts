@@ -52,6 +52,15 @@ async function show(name: string | undefined, options: CommonOptions): Promise<v
       component.verified,
     ]),
   );
+  if (chosen.isDefault) for (const line of await mirrors(options)) printLine(line);
+}
+
+async function mirrors(options: CommonOptions): Promise<string[]> {
+  const { items } = await withSession(options, ({ client }) => client.call("mirrors.list", {}));
+  return items.map(({ mirror, pending, tries, lastError }) => {
+    const failed = tries === 0 ? "" : `; ${tries} tries failed: ${lastError ?? ""}`;
+    return `mirror ${mirror}: ${pending} changes wait${failed}`;
+  });
 }
 
 async function use(name: string, options: CommonOptions): Promise<void> {
