@@ -15,9 +15,6 @@ export interface PutStreamOptions {
   maxBytes?: number;
 }
 
-/** Beyond this many bytes in one piece, a disk and a hash gain nothing. */
-const pieceBytes = 256 * 1024;
-
 export async function publishStream(
   objects: Objects,
   files: LocalFiles,
@@ -27,13 +24,13 @@ export async function publishStream(
   const hash = createHash("sha256");
   let size = 0;
   async function* counted(): ByteStream {
-    for await (const piece of inPieces(body)) {
-      size += piece.byteLength;
+    for await (const chunk of body) {
+      size += chunk.byteLength;
       if (maxBytes !== undefined && size > maxBytes) {
         throw new EspalierError("TOO_LARGE", `A file has at most ${maxBytes} bytes here`, { details: { maxBytes } });
       }
-      hash.update(piece);
-      yield piece;
+      hash.update(chunk);
+      yield chunk;
     }
     // Before the end of the stream, so that no file of a wrong length ever gets its name.
     if (promised !== undefined && size !== promised) {
@@ -50,19 +47,4 @@ export async function publishStream(
   } finally {
     await files.removeFile(spoolPath);
   }
-}
-
-/** A socket gives 64 KiB at a time; hashing and writing more at once takes fewer trips. */
-async function* inPieces(body: ByteStream): ByteStream {
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
-  for await (const chunk of body) {
-    held.push(chunk);
-    heldBytes += chunk.byteLength;
-    if (heldBytes < pieceBytes) continue;
-    yield held.length === 1 ? chunk : Buffer.concat(held, heldBytes);
-    held = [];
-    heldBytes = 0;
-  }
-  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
 }
