@@ -1,5 +1,5 @@
 import { EspalierError } from "@espalier/core";
-import { Kysely, type RawBuilder, sql, type Transaction } from "kysely";
+import { type Dialect, Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import { postgresDialect } from "./dialect/postgres-dialect.ts";
 import { isSerializationFailure } from "./dialect/postgres-errors.ts";
 import { type SqliteOptions, sqliteDialect } from "./dialect/sqlite-dialect.ts";
@@ -17,7 +17,7 @@ export interface RecordDatabase {
   kysely: Kysely<RecordSchema>;
   /**
    * For reads that may take long: each sees what was committed before it began, and never holds up a writer or the event loop. Worker
-   * threads on SQLite, the pool on PostgreSQL; no transactions. `execute({ signal })` gives up when the request has gone. Closed with
+   * threads on SQLite, a small pool of its own on PostgreSQL; no transactions. `execute({ signal })` gives up when the request has gone. Closed with
    * `kysely`.
    */
   reader: Kysely<RecordSchema>;
@@ -34,6 +34,8 @@ export interface RecordDatabase {
 const sqliteNow = sql<number>`CAST(round(unixepoch('subsec') * 1000) AS INTEGER)`;
 const postgresNow = sql<number>`CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`;
 const maximumTries = 5;
+/** Connections of their own, so that long reads never take the last one from a writer. */
+const mostPostgresReaders = 4;
 
 /** Opens and migrates. Errors: SCHEMA_TOO_NEW, UNAVAILABLE, PERMISSION_DENIED, CORRUPTED. */
 export async function openDatabase(
@@ -53,7 +55,12 @@ export async function openDatabase(
   }
   return {
     kysely,
-    reader: "sqlitePath" in location ? openReader(kysely, location.sqlitePath) : kysely,
+    reader: openReader(
+      kysely,
+      "sqlitePath" in location
+        ? readerDialect(location.sqlitePath)
+        : postgresDialect(location.postgresUrl, mostPostgresReaders),
+    ),
     kind,
     projectId,
     mirrors: { tracking: [], registry: [] },
@@ -62,9 +69,9 @@ export async function openDatabase(
   };
 }
 
-/** Its threads end before the writer's connection closes, which, as the last one, folds the write-ahead log into the file. */
-function openReader(kysely: Kysely<RecordSchema>, path: string): Kysely<RecordSchema> {
-  const reader = new Kysely<RecordSchema>({ dialect: readerDialect(path) });
+/** SQLite: its threads end before the writer's connection closes, which, as the last one, folds the write-ahead log into the file. */
+function openReader(kysely: Kysely<RecordSchema>, dialect: Dialect): Kysely<RecordSchema> {
+  const reader = new Kysely<RecordSchema>({ dialect });
   const closeWriter = kysely.destroy.bind(kysely);
   kysely.destroy = async () => {
     await reader.destroy();

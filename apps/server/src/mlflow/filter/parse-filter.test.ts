@@ -235,8 +235,9 @@ test("a filter that is too long, or compares too much, is refused", () => {
   expect(parseFilter(many(mostComparisons), runGrammar)).toHaveLength(mostComparisons);
   expect(() => parseFilter(many(mostComparisons + 1), runGrammar)).toThrow(/may have 100 comparisons/);
   expect(() => parseFilter(`tags.a = '${"x".repeat(longestFilter)}'`, runGrammar)).toThrow(/characters/);
-  const values = Array.from({ length: longestList + 1 }, () => "'a'").join(",");
-  expect(() => parseFilter(`run_id IN (${values})`, runGrammar)).toThrow(/A list in a filter/);
+  const list = (length: number) => `run_id IN (${Array.from({ length }, () => "'a'").join(",")})`;
+  expect(() => parseFilter(list(longestList + 1), runGrammar)).toThrow(/A list in a filter/);
+  expect(() => parseFilter(`${list(longestList)} AND ${list(1)}`, runGrammar)).toThrow(/The lists of a filter/);
   expect(() => parseFilter("(".repeat(100_000), runGrammar)).toThrow(/Invalid clause/);
 });
 

@@ -2,7 +2,7 @@ import type { FilterComparison, FilterOperator, FilterValue } from "../../db/que
 import type { FilterGrammar, KeyGrammar } from "./grammar.ts";
 import { type Identifier, identify, keyOf, list } from "./identifier.ts";
 import { readTokens, refuse, type TokenReader } from "./token-reader.ts";
-import { readValue } from "./value.ts";
+import { longestList, readValue } from "./value.ts";
 
 /** A list of some thousand run ids is a filter that clients really send; what is longer is no filter. */
 export const longestFilter = 500_000;
@@ -19,12 +19,17 @@ export function parseFilter(filter: string | undefined, grammar: FilterGrammar):
     refuse(`A filter may have ${longestFilter} characters, this one has ${filter.length}`);
   const tokens = readTokens(filter);
   const comparisons: FilterComparison[] = [];
+  let listed = 0;
   for (;;) {
     // MLflow's server minds neither a missing nor a superfluous AND.
     while (tokens.takeWords("AND"));
     if (tokens.peek() === undefined) return comparisons;
     if (comparisons.length === mostComparisons) refuse(`A filter may have ${mostComparisons} comparisons`);
-    comparisons.push(readComparison(tokens, grammar));
+    const comparison = readComparison(tokens, grammar);
+    // Each is a parameter of the query, of which a database takes some ten thousand.
+    if (Array.isArray(comparison.value)) listed += comparison.value.length;
+    if (listed > longestList) refuse(`The lists of a filter may have ${longestList} values`);
+    comparisons.push(comparison);
   }
 }
 

@@ -1,14 +1,14 @@
 import { type FilterGrammar, type KeyGrammar, numberKey, textKey } from "./grammar.ts";
 
-const text = textKey("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN");
-const pair = textKey("=", "!=", "LIKE", "ILIKE", "IS NULL", "IS NOT NULL");
+const text = textKey("=", "!=", "LIKE", "ILIKE", "RLIKE", "IN", "NOT IN");
+const pair = textKey("=", "!=", "LIKE", "ILIKE", "RLIKE", "IS NULL", "IS NOT NULL");
 const content: KeyGrammar = { ...textKey("LIKE", "ILIKE"), means: { entity: "span", key: "content" } };
 const time = { ...numberKey("integer"), means: { key: "timestamp_ms" } };
 const duration = { ...numberKey("integer"), means: { key: "execution_time_ms" } };
 const end = { ...numberKey("integer"), means: { key: "end_time_ms" } };
 const assessed: KeyGrammar = {
   kind: "either",
-  operators: ["=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE", "IS NULL", "IS NOT NULL"],
+  operators: ["=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE", "RLIKE", "IS NULL", "IS NOT NULL"],
 };
 
 /** Names that are kept as a tag, as metadata or with the spans. */

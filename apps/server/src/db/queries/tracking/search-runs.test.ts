@@ -187,6 +187,35 @@ describeOnBoth("a search of runs", await startPostgres(), (given) => {
     expect(rest).toMatchObject({ ids: ["run-3", "run-2"], hasMore: false });
   });
 
+  test("takes as many comparisons, values and order keys as a filter may have", async () => {
+    const database = await given.openDatabase();
+    await store(database, [{ ...plain, metrics: { k: 1 }, params: { k: "a" } }]);
+    const ids = Array.from({ length: 10_000 }, (_, index) => (index === 9999 ? "a" : `none-${index}`));
+    const query: RunSearch = {
+      experimentIds: Array.from({ length: 5000 }, (_, index) => String(index)),
+      stages: ["active", "deleted"],
+      filter: [
+        { entity: "attribute", key: "run_id", operator: "IN", value: ids },
+        ...Array.from({ length: 49 }, () => ({ entity: "metric", key: "k", operator: ">" as const, value: 0 })),
+        ...Array.from({ length: 49 }, () => ({ entity: "parameter", key: "k", operator: "=" as const, value: "a" })),
+      ],
+      order: Array.from({ length: 20 }, (_, index) => ({ entity: "metric", key: `k${index}`, ascending: true })),
+    };
+    const page = await findRuns(database, query, { limit: 1, cursor: undefined });
+    expect(page.ids).toEqual(["a"]);
+    const behind = await findRuns(database, query, { limit: 1, cursor: page.cursorAfter(0) });
+    expect(behind.ids).toEqual([]);
+  });
+
+  test("gives up when its client has gone", async () => {
+    const record = await given.open();
+    const gone = AbortSignal.abort();
+    const query: RunSearch = { experimentIds: ["0"], stages: ["active"], filter: [], order: [] };
+    const page = { limit: 1, cursor: undefined };
+    await expect(record.tracking.search.runs(query, page, gone)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect((await record.tracking.search.runs(query, page)).ids).toEqual([]);
+  });
+
   test("refuses a cursor that is not of this search", async () => {
     const database = await given.openDatabase();
     await store(database, [plain, { ...plain, id: "b" }]);

@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/core";
 import type { Selectable } from "kysely";
 import type { RecordDatabase } from "../../database.ts";
 import type { ExperimentsTable } from "../../schema/tracking.ts";
@@ -28,9 +29,19 @@ export interface SearchQueries {
 
 export function createSearchQueries(database: RecordDatabase): SearchQueries {
   return {
-    runs: (search, page, signal) => findRuns(database, search, page, signal),
-    runTexts: (ids, signal) => runTexts(database, ids, signal),
-    experiments: (search, page, signal) => findExperiments(database, search, page, signal),
-    datasets: (experimentIds, signal) => findDatasets(database, experimentIds, signal),
+    runs: (search, page, signal) => unlessGone(findRuns(database, search, page, signal), signal),
+    runTexts: (ids, signal) => unlessGone(runTexts(database, ids, signal), signal),
+    experiments: (search, page, signal) => unlessGone(findExperiments(database, search, page, signal), signal),
+    datasets: (experimentIds, signal) => unlessGone(findDatasets(database, experimentIds, signal), signal),
   };
+}
+
+/** Whatever a query ended with after its signal, it ended for that: no failure of ours to log. */
+async function unlessGone<Answer>(answer: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+    throw new EspalierError("UNAVAILABLE", "The search was given up: its client has gone, or the server closes");
+  }
 }
