@@ -1,14 +1,16 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import { addMatches } from "../pattern/sqlite-matches.ts";
 import type { ReaderAnswer, ReaderQuestion, ReaderReply } from "./reader-protocol.ts";
 
 /**
- * The thread of a reader: one read-only connection that answers one query after the other, off the event loop. It imports nothing but
+ * The thread of a reader: one read-only connection that answers one query after the other, off the event loop. It imports little beyond
  * Node's own modules, so that a thread costs a few megabytes.
  */
 const database = new DatabaseSync(String(workerData), { readOnly: true, timeout: 5000 });
 // As the writer's connection has them: both must answer alike.
 database.exec("PRAGMA case_sensitive_like = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
+addMatches(database);
 
 const prepared = new Map<string, StatementSync>();
 const preparedLimit = 200;

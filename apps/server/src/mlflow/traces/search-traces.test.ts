@@ -116,6 +116,11 @@ const expected: Readonly<Record<string, string>> = {
   "expectation.score IS NOT NULL": "",
   "issue.id = 'iss-1'": "slow",
   "run_id IS NULL": "fine slow bad",
+  "name RLIKE '^Bad (one|two)$'": "bad",
+  "trace.name RLIKE '^one'": "",
+  "tags.team RLIKE 'blue|green'": "slow",
+  "span.attributes.model RLIKE '^gpt-[0-9]$'": "bad",
+  "feedback.correct RLIKE '^ma.be$'": "bad",
 };
 
 describeOnBoth("searches of traces", await startPostgres(), (database) => {
@@ -143,6 +148,8 @@ describeOnBoth("searches of traces", await startPostgres(), (database) => {
       "issue.x = 'a'": /Invalid issue key 'x'/,
       "status = 'OK' OR status = 'x'": /Invalid clause\(s\) in filter string: 'OR'/,
       "timestamp > 1.5": /./,
+      "name RLIKE '['": /a class is not closed/,
+      "name RLIKE '(a*)*b\\1'": /./,
       "experiment_id = '1'": /Invalid attribute key 'experiment_id'/,
     };
     for (const [filter, message] of Object.entries(refused))

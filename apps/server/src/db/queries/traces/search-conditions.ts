@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import { like, type RecordDatabase } from "../../database.ts";
+import { matches } from "../../pattern/matches.ts";
 import { compareDouble, compareInteger, compareText, type FilterComparison } from "../filtering.ts";
 import { sessionMetadata, sourceRunMetadata } from "./trace.ts";
 
@@ -19,7 +20,7 @@ function condition(database: RecordDatabase, comparison: FilterComparison): RawB
   const { entity, key } = comparison;
   switch (entity) {
     case "attribute":
-      return attributeCondition(comparison);
+      return attributeCondition(database, comparison);
     case "tag":
       return pairCondition(database, "trace_tags", comparison);
     case "prompt":
@@ -47,24 +48,24 @@ const texts: Readonly<Record<string, RawBuilder<string>>> = {
   client_request_id: sql<string>`traces.client_request_id`,
 };
 
-function attributeCondition(comparison: FilterComparison): RawBuilder<boolean> {
+function attributeCondition(database: RecordDatabase, comparison: FilterComparison): RawBuilder<boolean> {
   const number = numbers[comparison.key];
   if (number !== undefined) return compareInteger(number, comparison);
   const text = texts[comparison.key];
   if (text === undefined) throw new Error(`${comparison.key} is no attribute of a trace`);
-  return compareText(text, comparison);
+  return compare(database, text, comparison);
 }
 
 function pairCondition(
-  { projectId }: RecordDatabase,
+  database: RecordDatabase,
   table: "trace_tags" | "trace_metadata",
   comparison: FilterComparison,
 ): RawBuilder<boolean> {
   const { operator, key } = comparison;
   const asksPresence = operator === "IS NULL" || operator === "IS NOT NULL";
-  const value = asksPresence ? sql`` : sql`AND ${compareText(sql<string>`value`, comparison)}`;
+  const value = asksPresence ? sql`` : sql`AND ${compare(database, sql<string>`value`, comparison)}`;
   const negation = operator === "IS NULL" ? sql`NOT ` : sql``;
-  return sql<boolean>`${negation}EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE project_id = ${projectId}
+  return sql<boolean>`${negation}EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE project_id = ${database.projectId}
     AND trace_id = traces.trace_id AND key = ${key} ${value})`;
 }
 
@@ -88,7 +89,7 @@ function assessmentCondition(database: RecordDatabase, comparison: FilterCompari
     ? sql`1 = 1`
     : isOfNumbers
       ? compareDouble(sql<number>`assessments.number`, comparison)
-      : compareText(sql<string>`assessments.value`, comparison);
+      : compare(database, sql<string>`assessments.value`, comparison);
   const matching = sql`kind = ${entity} AND name = ${key} AND valid = 1 AND ${value}`;
   const found = sql<boolean>`(${assessed(database, matching)} OR EXISTS (SELECT 1 FROM trace_metadata AS own
     WHERE own.project_id = ${projectId} AND own.trace_id = traces.trace_id AND own.key = ${sessionMetadata} AND own.value IN (
@@ -100,17 +101,17 @@ function spanCondition(database: RecordDatabase, comparisons: readonly FilterCom
   const conditions = comparisons.map((comparison) => {
     const { key } = comparison;
     if (key.startsWith("attributes.")) return spanAttribute(database, key.slice("attributes.".length), comparison);
-    return compareText(sql.ref(`spans.${key}`) as RawBuilder<string>, comparison);
+    return compare(database, sql.ref(`spans.${key}`) as RawBuilder<string>, comparison);
   });
   return sql<boolean>`EXISTS (SELECT 1 FROM spans WHERE project_id = ${database.projectId}
     AND trace_id = traces.trace_id AND ${sql.join(conditions, sql` AND `)})`;
 }
 
 /** The attribute's value as text: of a text itself, of anything else its JSON. */
-function spanAttribute({ kind }: RecordDatabase, name: string, comparison: FilterComparison): RawBuilder<boolean> {
+function spanAttribute(database: RecordDatabase, name: string, comparison: FilterComparison): RawBuilder<boolean> {
   // Parsing is dear: only a span whose text names the attribute is looked into.
   const named = like(sql<string>`spans.content`, `%"key":${JSON.stringify(name).replaceAll(/[\\%_]/g, "\\$&")}%`);
-  const isPostgres = kind === "postgres";
+  const isPostgres = database.kind === "postgres";
   const each = isPostgres
     ? sql`json_array_elements(CAST(spans.content AS json) -> 'attributes') AS attribute (value)`
     : sql`json_each(spans.content, '$.attributes') AS attribute`;
@@ -121,5 +122,14 @@ function spanAttribute({ kind }: RecordDatabase, name: string, comparison: Filte
     : sql<string>`coalesce(attribute.value ->> '$.value.string_value', attribute.value -> '$.value.int_value',
         attribute.value -> '$.value.double_value', attribute.value -> '$.value.bool_value', attribute.value -> '$.value')`;
   return sql<boolean>`(${named} AND EXISTS (SELECT 1 FROM ${each}
-    WHERE ${isPostgres ? sql`attribute.value ->> 'key'` : sql`attribute.value ->> '$.key'`} = ${name} AND ${compareText(value, comparison)}))`;
+    WHERE ${isPostgres ? sql`attribute.value ->> 'key'` : sql`attribute.value ->> '$.key'`} = ${name} AND ${compare(database, value, comparison)}))`;
+}
+
+function compare(
+  database: RecordDatabase,
+  column: RawBuilder<string>,
+  comparison: FilterComparison,
+): RawBuilder<boolean> {
+  if (comparison.operator === "RLIKE") return matches(database, column, String(comparison.value));
+  return compareText(column, comparison);
 }
