@@ -11,7 +11,7 @@ import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod
 import { routableUrl } from "../mlflow/artifacts/routable-url.ts";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
 import { authenticateMlflow } from "./authenticate-mlflow.ts";
-import { errorBody, errorForClient, retryAfterSeconds } from "./error-reply.ts";
+import { errorBody, errorForClient, isStackOverflow, retryAfterSeconds } from "./error-reply.ts";
 import { authorize, type Principal, type ServerPolicy, type VerifyToken } from "./principal.ts";
 import { type BodyTimes, endSlowBodies } from "./slow-bodies.ts";
 import { createTokenBuckets } from "./token-buckets.ts";
@@ -100,7 +100,8 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => {
     const told = errorForClient(error, request.id);
-    if (told.code === "INTERNAL") request.log.error({ err: error, code: told.code }, "a request failed");
+    if (told.code === "INTERNAL" || isStackOverflow(error))
+      request.log.error({ err: error, code: told.code }, "a request failed");
     else if (told.httpStatus >= 500) request.log.warn({ err: error, code: told.code }, "a request could not be met");
     else request.log.debug({ code: told.code, message: told.message, route: request.routeOptions.url }, "refused");
     if (told.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Bearer realm="espalier"');

@@ -8,6 +8,12 @@ export function errorForClient(error: unknown, requestId: string): EspalierError
   if (hasZodFastifySchemaValidationErrors(error)) return invalidInput(error);
   const status = statusOf(error);
   if (status !== undefined && status < 500) return ofFramework(error, status);
+  if (isStackOverflow(error)) {
+    return new EspalierError("INVALID_INPUT", "The request's document is nested too deeply", {
+      at: "body",
+      cause: error,
+    });
+  }
   const known = toEspalierError(error);
   if (known.code !== "INTERNAL") return known;
   // The cause may hold SQL, paths or a stack: it goes to the log, the client gets the request's id.
@@ -15,6 +21,11 @@ export function errorForClient(error: unknown, requestId: string): EspalierError
     details: { requestId },
     hint: `The control plane's log has the cause under request ${requestId}.`,
   });
+}
+
+/** What JSON.parse takes apart at any depth, writing it again does not. */
+export function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes("call stack");
 }
 
 /** For the header of that name. */

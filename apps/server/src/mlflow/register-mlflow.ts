@@ -1,7 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ControlPlane } from "../control-plane.ts";
-import { errorForClient, retryAfterSeconds, withoutProjectPaths } from "../http/error-reply.ts";
+import { errorForClient, isStackOverflow, retryAfterSeconds, withoutProjectPaths } from "../http/error-reply.ts";
 import { asFields, type Fields } from "./fields.ts";
 import { parseJson, writeJson } from "./int64-json.ts";
 import { mlflowError, mlflowReply } from "./mlflow-error.ts";
@@ -139,7 +139,8 @@ function answerErrorsLikeMlflow(scope: FastifyInstance, projectDirectory: string
     const { status, body } = mlflowReply(error);
     body.message = withoutProjectPaths(body.message, projectDirectory);
     const about = { err: error, code: body.error_code, route: request.routeOptions.url };
-    if (body.error_code === "INTERNAL_ERROR") request.log.error({ ...about, err: thrown }, "an MLflow request failed");
+    const isFault = body.error_code === "INTERNAL_ERROR" || isStackOverflow(thrown);
+    if (isFault) request.log.error({ ...about, err: thrown }, "an MLflow request failed");
     else request.log.info({ code: body.error_code, message: body.message, route: about.route }, "refused");
     if (status === 401) reply.header("www-authenticate", 'Basic realm="mlflow"');
     if (status === 429 || status === 503) reply.header("retry-after", String(retryAfterSeconds(error)));
