@@ -22,7 +22,6 @@ export const mlflowTrackingConfigSchema = z
     artifacts: z.boolean().default(true).describe("Whether files of runs are carried too."),
   })
   .refine(oneWayIn, oneWayMessage);
-export type MlflowTrackingConfig = z.infer<typeof mlflowTrackingConfigSchema>;
 
 export const mlflowRegistryConfigSchema = z
   .strictObject({

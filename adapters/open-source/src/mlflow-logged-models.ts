@@ -4,7 +4,7 @@ import type { MlflowApi } from "./mlflow-client.ts";
 import { orAbsent } from "./mlflow-errors.ts";
 import { chunks, keyValues, mostMetricsABatch, mostParamsABatch, quoted } from "./mlflow-limits.ts";
 
-export const modelTag = "espalier.model_id";
+const modelTag = "espalier.model_id";
 
 const modelInfo = z.object({
   info: z.object({ model_id: z.string() }),

@@ -20,7 +20,7 @@ export interface MlflowRegistryOptions {
   files?: boolean;
 }
 
-export const versionTag = "espalier.version";
+const versionTag = "espalier.version";
 const carrierExperiment = "espalier-models";
 
 const tag = z.object({ key: z.string(), value: z.string().default("") });

@@ -40,8 +40,8 @@ const searchAnswer = z.object({
     .default([]),
 });
 
-export const experimentTag = "espalier.experiment_id";
-export const runTag = "espalier.run_id";
+const experimentTag = "espalier.experiment_id";
+const runTag = "espalier.run_id";
 
 /** Tags whose values are ids of ours, told by `putRun` with those over there. */
 const ownTags = new Set(["mlflow.parentRunId", runTag]);

@@ -107,7 +107,7 @@ export function readMetricLine(key: string, line: string): (TrackedPoint & { res
   return { key, value: number, step: wholeNumber(step), timestamp: wholeNumber(timestamp), rest };
 }
 
-export function wholeNumber(value: string | bigint): number | bigint {
+function wholeNumber(value: string | bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : BigInt(value);
 }
