@@ -216,9 +216,8 @@ function send(
   });
 }
 
-/** By design: not offered, for the moment unable, or MLflow's INVALID_STATE. */
-const mayFail = (answer: Answer): boolean =>
-  answer.status === 501 || answer.status === 503 || (answer.status === 500 && answer.text.includes('"INVALID_STATE"'));
+/** By design: not offered, or for the moment unable. */
+const mayFail = ({ status }: Answer): boolean => status === 501 || status === 503;
 const leaks =
   /\n\s+at .+:\d+|node_modules|SELECT |INSERT |UPDATE .* SET|SQLITE_|syntax error at or near|\/tmp\/|\/work\/|\.ts:\d+/;
 
