@@ -193,9 +193,8 @@ describeOnBoth("tracked files", await startPostgres(), (database) => {
     expect(await published.outputsOfAttempt(attemptId)).toEqual({ model });
     expect(await published.outputsOfAttempt("nobody")).toBeUndefined();
     expect(await published.stepsWithOutputs(run.id)).toEqual(["train"]);
-    expect(await published.branches(run.id, "train", 10)).toEqual([-1]);
-    expect(await published.outputsOfStep(run.id, "train", -1)).toEqual({ model });
-    expect(await published.outputsOfStep(run.id, "check", -1)).toBeUndefined();
+    expect(await published.outputsOfStep(run.id, "train")).toEqual({ model });
+    expect(await published.outputsOfStep(run.id, "check")).toBeUndefined();
     expect(await published.model(model.digest)).toBeUndefined();
     await models.register({ name: "flights", artifact: model, registeredBy: "ana" });
     expect(await published.model(model.digest)).toEqual({ artifact: model });

@@ -11,12 +11,14 @@ export interface PublishedQueries {
   outputsOfAttempt(attemptId: string): Promise<Outputs | undefined>;
   /** Steps of a pipeline's run that have outputs, in order of name. Empty when the run is no pipeline's. */
   stepsWithOutputs(runId: string): Promise<string[]>;
-  /** Branches of such a step, ascending, at most `limit`; an unmapped step has the branch -1. */
-  branches(runId: string, step: string, limit: number, after?: number): Promise<number[]>;
-  outputsOfStep(runId: string, step: string, branch: number): Promise<Outputs | undefined>;
+  /** Of a mapped step what its branches are to the next step: one. */
+  outputsOfStep(runId: string, step: string): Promise<Outputs | undefined>;
   /** The files of a version on record, and its signature; undefined for any other digest. */
   model(digest: string): Promise<{ artifact: ArtifactRef; signature?: ModelSignature } | undefined>;
 }
+
+/** More than a pipeline can have. */
+const mostSteps = 10_000;
 
 export function createPublishedQueries({ kysely, projectId }: RecordDatabase): PublishedQueries {
   return {
@@ -41,37 +43,23 @@ export function createPublishedQueries({ kysely, projectId }: RecordDatabase): P
       const rows = await kysely
         .selectFrom("steps")
         .select("step")
-        .distinct()
         .where("project_id", "=", projectId)
         .where("run_id", "=", runId)
+        .where("branch", "=", -1)
         .where("outputs", "is not", null)
         .orderBy("step")
-        .limit(10_000)
+        .limit(mostSteps)
         .execute();
       return rows.map((row) => row.step);
     },
-    branches: async (runId, step, limit, after) => {
-      const rows = await kysely
-        .selectFrom("steps")
-        .select("branch")
-        .where("project_id", "=", projectId)
-        .where("run_id", "=", runId)
-        .where("step", "=", step)
-        .where("outputs", "is not", null)
-        .where("branch", ">", after ?? -2)
-        .orderBy("branch")
-        .limit(limit)
-        .execute();
-      return rows.map((row) => row.branch);
-    },
-    outputsOfStep: async (runId, step, branch) => {
+    outputsOfStep: async (runId, step) => {
       const row = await kysely
         .selectFrom("steps")
         .select("outputs")
         .where("project_id", "=", projectId)
         .where("run_id", "=", runId)
         .where("step", "=", step)
-        .where("branch", "=", branch)
+        .where("branch", "=", -1)
         .executeTakeFirst();
       return outputsOf(row);
     },

@@ -55,8 +55,10 @@ export function runArtifactsRoutes(plane: ControlPlane): MlflowRoute[] {
         version: mlflowVersion,
         workspaces_enabled: false,
         trace_archival_enabled: false,
-        multipart_uploads_enabled: true,
-        // Clients then ask for a signed URL before each file: worth it only where it leads past this server.
+        // Clients choose by these two. Uploads in parts are there for whoever asks for them (MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD), but each
+        // byte is then written twice: one stream is faster.
+        multipart_uploads_enabled: false,
+        // Clients would then ask for a signed URL before each file: worth it only where it leads past this server.
         multipart_downloads_enabled: plane.stack.artifactStore.presign !== undefined,
         presigned_upload_run_id_supported: false,
         presigned_upload_model_id_supported: false,
