@@ -52,6 +52,7 @@ export const mlflowTrackingManifest: ToolManifest = {
     "infinite metric values become the greatest double, as in MLflow's own database",
     "parameters and tags beyond MLflow's lengths are cut",
     "states, events, logs and lineage of pipelines stay here; engine parameters are tags",
+    "a data set that the server knows by name and digest keeps the source that it was first told with",
     "traces and assessments are not carried",
     "a change that was made over there is not brought back",
   ],
@@ -79,5 +80,6 @@ export const exportLosses: readonly string[] = [
   "infinite metric values become the greatest double, and values beyond MLflow's lengths are cut",
   "outputs of steps, states, events, logs, lineage and verdicts of pipelines stay here",
   "times of creation of registered models, versions and logged models are those of the export",
+  "a data set that the server knows by name and digest keeps the source that it was first told with",
   "traces and assessments are not exported",
 ];
