@@ -197,6 +197,28 @@ describeOnBoth("searches", await startPostgres(), (database) => {
     }
   });
 
+  test("a page that grows too long ends early, and the next goes on", async () => {
+    const record = await database.open();
+    const ids = Array.from({ length: 7 }, (_, index) => `r${index}`);
+    for (const id of ids) {
+      const run = { id, experimentId: "0", parentRunId: undefined, name: id, userId: "me", startTime: 5, tags: [] };
+      await record.tracking.runs.create(run);
+    }
+    const [route] = searchRoutes({ record } as ControlPlane, { runsARead: 1, longestPage: 1 });
+    const call = {
+      scope: { kind: "project" },
+      principal: { actor: "a", grant: { kind: "role", role: "viewer" } },
+    } as const;
+    const pages: string[][] = [];
+    for (let token: string | undefined = ""; token !== undefined; ) {
+      const fields = { experiment_ids: ["0"], max_results: 5, page_token: token };
+      const answer = JSON.parse(String(await route?.handle({ ...call, fields, signal: new AbortController().signal })));
+      pages.push(idsOf(answer));
+      token = answer.next_page_token;
+    }
+    expect(pages).toEqual([["r0", "r1"], ["r2", "r3"], ["r4", "r5"], ["r6"]]);
+  });
+
   test("a step's token sees its own experiment only", async () => {
     const record = await database.open();
     const own = (await record.tracking.experiments.create({ name: "own", tags: [] })) ?? "";

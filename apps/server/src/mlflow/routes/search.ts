@@ -14,15 +14,22 @@ import { requireExperiment } from "../scope.ts";
 import { pageOf, stagesOf } from "../search-page.ts";
 import { experimentIdOf } from "../tracked.ts";
 
-/** So many runs are read by one statement, and two statements at once; between them other requests are answered. */
-const runsARead = 500;
-/** A page that would grow beyond this ends early, with the token of the next: clients go on from there. */
-const longestPage = 64 * 1024 * 1024;
+/** One page of runs. */
+export interface PageBounds {
+  /** By one statement, and two statements at once; between them other requests are answered. */
+  runsARead: number;
+  /** A page that has grown to so many characters ends early, with the token of the next: clients go on from there. */
+  longestPage: number;
+}
+
+const usualBounds: PageBounds = { runsARead: 500, longestPage: 64 * 1024 * 1024 };
+const experimentsARead = 500;
 const mostDatasetExperiments = 20;
 
 /** Searches of runs, experiments and data sets. */
-export function searchRoutes({ record }: ControlPlane): MlflowRoute[] {
+export function searchRoutes({ record }: ControlPlane, bounds = usualBounds): MlflowRoute[] {
   const { search, experiments } = record.tracking;
+  const { runsARead, longestPage } = bounds;
 
   const searchRuns = async ({ fields, scope, signal }: MlflowCall): Promise<string> => {
     const page = pageOf(fields);
@@ -67,8 +74,8 @@ export function searchRoutes({ record }: ControlPlane): MlflowRoute[] {
     const stages = stagesOf(fields, "view_type");
     const found = await search.experiments({ stages, filter, order, ...onlyOwn }, page, signal);
     const documents: object[] = [];
-    for (let read = 0; read < found.rows.length; read += runsARead) {
-      const rows = await experiments.withTags(found.rows.slice(read, read + runsARead));
+    for (let read = 0; read < found.rows.length; read += experimentsARead) {
+      const rows = await experiments.withTags(found.rows.slice(read, read + experimentsARead));
       documents.push(...rows.map(experimentDocument));
     }
     return {
