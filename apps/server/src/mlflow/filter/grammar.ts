@@ -49,7 +49,7 @@ export interface KeyGrammar {
   means?: { entity?: string; key: string };
 }
 
-export const numberOperators = ["=", "!=", ">", ">=", "<", "<="] as const satisfies readonly FilterOperator[];
+const numberOperators = ["=", "!=", ">", ">=", "<", "<="] as const satisfies readonly FilterOperator[];
 
 export function textKey(...operators: readonly FilterOperator[]): KeyGrammar {
   return { kind: "text", operators };
