@@ -14,7 +14,7 @@ export interface FileDocument {
 }
 
 /** `is_dir` is always there: MLflow's client looks for it. */
-export function fileDocument(prefix: string, { name, isFolder, size }: FolderEntry): FileDocument {
+function fileDocument(prefix: string, { name, isFolder, size }: FolderEntry): FileDocument {
   const document = { path: joinPaths(prefix, name), is_dir: isFolder };
   return size === undefined ? document : { ...document, file_size: size };
 }

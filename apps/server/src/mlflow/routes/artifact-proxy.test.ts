@@ -1,3 +1,4 @@
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { digestOfBytes } from "@espalier/core";
@@ -251,4 +252,20 @@ test("an upload that breaks off, or grows beyond the limit, leaves nothing", asy
   expect(await filesBelow(spool)).toEqual([]);
   expect(await blobs()).toHaveLength(1);
   expect((await call("GET", path)).body).toHaveLength(3_000_000);
+});
+
+test("what is damaged is never handed out whole, and what is lost is 404", async () => {
+  const { call, run, directory } = await start();
+  const path = `${proxy}/0/${await run()}/artifacts/file`;
+  const content = Buffer.alloc(3_000_000, "espalier");
+  await call("PUT", path, content);
+  const [digest = ""] = await filesBelow(join(directory, ".espalier/store/blobs"));
+  const blob = join(directory, ".espalier/store/blobs", digest);
+  await chmod(blob, 0o644);
+  await writeFile(blob, Buffer.concat([content.subarray(1), Buffer.from("x")]));
+  await expect(call("GET", path)).rejects.toThrow("aborted");
+  await rm(blob);
+  expect(refused(await call("GET", path))).toEqual({ status: 404, code: "RESOURCE_DOES_NOT_EXIST" });
+  await call("PUT", path, content);
+  expect((await call("GET", path)).body.equals(content)).toBe(true);
 });
