@@ -13,7 +13,7 @@ export type Pattern =
   /** `most` may be Infinity. */
   | { kind: "repeat"; item: Pattern; least: number; most: number };
 
-export const longestPattern = 500;
+const longestPattern = 500;
 const deepestGroup = 20;
 const mostRepeats = 255;
 

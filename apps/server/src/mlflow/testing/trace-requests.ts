@@ -1,5 +1,4 @@
 import type { RawFace } from "./raw-face.ts";
-import { mlflowSpans } from "./recorded-traces.ts";
 
 export const traces3 = "/api/3.0/mlflow/traces";
 export const traces2 = "/api/2.0/mlflow/traces";
@@ -17,8 +16,6 @@ export async function sendSpans(
   });
   return { status: answer.status, text: await answer.text(), type: answer.headers.get("content-type") };
 }
-
-export const sendMlflowSpans = (face: RawFace): Promise<{ status: number }> => sendSpans(face, mlflowSpans);
 
 /** A trace with little more than an id. */
 export async function startTrace(face: RawFace, id: string, changes: object = {}): Promise<void> {

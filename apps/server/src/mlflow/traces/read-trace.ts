@@ -7,7 +7,7 @@ import { experimentIdOf } from "../tracked.ts";
 import { readAssessment } from "./read-assessment.ts";
 import { readDuration, readTimestamp } from "./times.ts";
 
-export const traceNameTag = "mlflow.traceName";
+const traceNameTag = "mlflow.traceName";
 const longestName = 4096;
 const longestKey = 250;
 const longestPreview = 10_000;
@@ -18,7 +18,7 @@ const mostAssessments = 500;
 /** The id becomes part of the place of the trace's files. */
 const traceId = /^[\w-]{1,128}$/;
 
-export function requireTraceId(id: string): string {
+function requireTraceId(id: string): string {
   return traceId.test(id) ? id : invalidParameter(`Invalid trace ID '${id.slice(0, 200)}'`);
 }
 
