@@ -17,11 +17,14 @@ import { closed, ReaderCrashed, type ReaderThread, startReaderThread } from "./r
 /** Two, so that one long search holds up nobody; each is started when it is first needed. */
 const mostThreads = 2;
 
+/** Then a thread ends and gives its memory back; the next query starts another, in a tenth of a second. */
+const idleMilliseconds = 60_000;
+
 /** Kysely on read-only connections in worker threads. Each query sees what was committed before it began. No transactions. */
-export function readerDialect(path: string): Dialect {
+export function readerDialect(path: string, idle = idleMilliseconds): Dialect {
   return {
     createAdapter: () => new ReaderAdapter(),
-    createDriver: () => new ReaderDriver(path),
+    createDriver: () => new ReaderDriver(path, idle),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
@@ -35,13 +38,15 @@ class ReaderAdapter extends SqliteAdapter {
 
 class ReaderDriver implements Driver {
   readonly #path: string;
+  readonly #idleMilliseconds: number;
   readonly #connections: ReaderConnection[] = [];
   readonly #idle: ReaderConnection[] = [];
   readonly #waiting: ((connection: ReaderConnection | undefined) => void)[] = [];
   #isClosed = false;
 
-  constructor(path: string) {
+  constructor(path: string, idleMilliseconds: number) {
     this.#path = path;
+    this.#idleMilliseconds = idleMilliseconds;
   }
 
   async init(): Promise<void> {
@@ -53,7 +58,7 @@ class ReaderDriver implements Driver {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
     if (this.#connections.length < mostThreads) {
-      const connection = new ReaderConnection(this.#path);
+      const connection = new ReaderConnection(this.#path, this.#idleMilliseconds);
       this.#connections.push(connection);
       return connection;
     }
@@ -108,15 +113,19 @@ function noTransaction(): Promise<never> {
 
 class ReaderConnection implements DatabaseConnection {
   readonly #path: string;
+  readonly #idleMilliseconds: number;
   #thread: ReaderThread | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(path: string) {
+  constructor(path: string, idleMilliseconds: number) {
     this.#path = path;
+    this.#idleMilliseconds = idleMilliseconds;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const { columns, rows } = await this.#ask(query.sql, query.parameters.map(toSqlite));
+    clearTimeout(this.#idle);
+    const { columns, rows } = await this.#ask(query.sql, query.parameters.map(toSqlite)).finally(() => this.#rest());
     return {
       rows: rows.map((values) => {
         const row: Record<string, unknown> = {};
@@ -144,6 +153,13 @@ class ReaderConnection implements DatabaseConnection {
     }
   }
 
+  #rest(): void {
+    this.#idle = setTimeout(() => {
+      void this.#thread?.close();
+      this.#thread = undefined;
+    }, this.#idleMilliseconds).unref();
+  }
+
   #current(): ReaderThread {
     if (this.#isClosed) throw closed();
     if (this.#thread?.isAlive() !== true) this.#thread = startReaderThread(this.#path);
@@ -157,6 +173,7 @@ class ReaderConnection implements DatabaseConnection {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#idle);
     await this.#thread?.close();
   }
 }

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { sql } from "kysely";
-import { afterEach, describe, expect, test } from "vitest";
+import { Kysely, sql } from "kysely";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { startPostgres } from "../../../../../scripts/servers/postgres.ts";
 import { openDatabase, type RecordDatabase } from "../database.ts";
+import type { RecordSchema } from "../schema/record-schema.ts";
 import { describeOnBoth } from "../testing/databases.ts";
+import { readerDialect } from "./reader-dialect.ts";
 import { startReaderThread } from "./reader-thread.ts";
 
 const write = (database: RecordDatabase, key: string, value = "1") =>
@@ -136,6 +138,19 @@ describe("the reader's threads", () => {
       Worker.prototype.postMessage = post;
       await database.kysely.destroy();
     }
+  });
+
+  test("one that nobody asks anything ends, and the next query has another", async () => {
+    const path = place();
+    const database = await openDatabase({ sqlitePath: path }, randomUUID());
+    const reader = new Kysely<RecordSchema>({ dialect: readerDialect(path, 1) });
+    const ended = vi.spyOn(Worker.prototype, "terminate");
+    expect((await longQuery.execute(reader)).rows).toEqual([{ total: 300_000 }]);
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledTimes(1));
+    expect((await longQuery.execute(reader)).rows).toEqual([{ total: 300_000 }]);
+    ended.mockRestore();
+    await reader.destroy();
+    await database.kysely.destroy();
   });
 
   test("closing ends a query under way and those that wait, and leaves one file", async () => {
