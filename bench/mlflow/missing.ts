@@ -2,7 +2,7 @@ import type { Part } from "./parts.ts";
 import { runClients } from "./python-client.ts";
 import { newExperiment } from "./requests.ts";
 
-/** `load_model("runs:/<id>/model")` looks first where MLflow 3 keeps no model; a server that answers 500 then is asked again and again. */
+/** `load_model("runs:/<id>/model")`: where a missing file is answered with 500, as by MLflow's own server before 3.17, it takes minutes. */
 export const missing: Part = async ({ target, python }) => {
   const capSeconds = 400;
   const options = { experiment_id: await newExperiment(target.url) };
