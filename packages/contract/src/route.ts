@@ -25,6 +25,8 @@ export interface RouteDefinition {
   /** Absent: the route takes no body. `"bytes"`: the body is a stream. */
   body?: z.ZodType | "bytes";
   response?: z.ZodType;
+  /** Of a `bytes` route whose content is always of one kind. */
+  contentType?: string;
 }
 
 /** Keeps the exact types of a table of routes while its shape is checked. */
@@ -60,7 +62,8 @@ export const dateSchema = z
   .regex(
     /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/,
     "a date is 2001-03-01 or 2001-03-01T00:00:00Z",
-  );
+  )
+  .refine((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time");
 /** Query flags arrive as text. */
 export const flagSchema = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
 

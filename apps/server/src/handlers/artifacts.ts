@@ -1,4 +1,12 @@
-import { type ArtifactRef, type ArtifactType, blobKey, EspalierError, isDigest, isTree } from "@espalier/core";
+import {
+  type ArtifactRef,
+  type ArtifactType,
+  blobKey,
+  EspalierError,
+  isDigest,
+  isEspalierError,
+  isTree,
+} from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { pageOfList } from "../http/page-of-list.ts";
@@ -21,13 +29,15 @@ export function artifactHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"ar
     "artifacts.files": async ({ params, query }) => {
       const ref = await knownArtifact(plane, params.digest, query.type);
       const entries = isTree(ref)
-        ? await artifacts.entries(ref)
+        ? await asTree(plane, ref, () => artifacts.entries(ref))
         : [{ path: "", size: ref.size, sha256: ref.digest.slice(7), executable: false }];
       return pageOfList(entries, query);
     },
     "artifacts.download": async ({ params, query }) => {
       const ref = await knownArtifact(plane, params.digest, query.type);
-      const { size, body } = await artifacts.open(ref, query.path === "" ? undefined : query.path);
+      const { size, body } = await asTree(plane, ref, () =>
+        artifacts.open(ref, query.path === "" ? undefined : query.path),
+      );
       const name = query.path.split("/").at(-1);
       return { body, size, fileName: name === undefined || name === "" ? `${ref.digest.slice(7, 19)}` : name };
     },
@@ -43,6 +53,21 @@ export function artifactHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"ar
       return { digest: `sha256:${query.checksum}`, size: contentLength ?? 0 };
     },
   };
+}
+
+/** A file that the request calls a tree is not damaged for that. */
+async function asTree<Value>(
+  { artifacts }: ControlPlane,
+  ref: ArtifactRef,
+  read: () => Promise<Value>,
+): Promise<Value> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isTree(ref) || !isEspalierError(error) || error.code !== "CORRUPTED") throw error;
+    await artifacts.verify({ ...ref, type: "file" });
+    throw new EspalierError("INVALID_INPUT", `${ref.digest} is no ${ref.type}`, { at: "query.type", cause: error });
+  }
 }
 
 /** The type travels with the request, since a digest alone does not tell a tree from a file. */

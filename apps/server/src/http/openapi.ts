@@ -54,8 +54,17 @@ function schemaOf(name: string, route: RouteDefinition): Record<string, unknown>
 
 function successOf(route: RouteDefinition): unknown {
   if (route.kind === "json") return route.response;
-  if (route.kind === "bytes") return { content: { "application/octet-stream": { schema: bytesSchema } } };
-  return { content: { "text/event-stream": { schema: route.response } } };
+  if (route.kind === "bytes") {
+    return { content: { [route.contentType ?? "application/octet-stream"]: { schema: bytesSchema } } };
+  }
+  // One event of the stream; OpenAPI 3.1 has no word for the stream itself.
+  const data = route.response === undefined ? {} : z.toJSONSchema(route.response, { unrepresentable: "any" });
+  const event = z.object({
+    data: z.string().meta({ contentMediaType: "application/json", contentSchema: data }),
+    event: z.enum(["message", "end", "error"]).optional(),
+    id: z.string().optional(),
+  });
+  return { content: { "text/event-stream": { schema: event } } };
 }
 
 const bytesSchema = z.string().meta({ format: "binary" });

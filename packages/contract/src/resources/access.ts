@@ -89,7 +89,8 @@ export const accessRoutes = defineRoutes({
     body: z.strictObject({
       name: z.string().min(1).max(100),
       role: roleSchema,
-      expiresInSeconds: z.int().positive().optional(),
+      // A hundred years.
+      expiresInSeconds: z.int().positive().max(3_155_760_000).optional(),
     }),
     response: tokenSchema.extend({ token: z.string() }),
   },

@@ -89,6 +89,7 @@ export const operationRoutes = defineRoutes({
     path: `${apiPrefix}/report.html`,
     role: "viewer",
     kind: "bytes",
+    contentType: "text/html",
     summary: "The report as one self-contained HTML file",
   },
   "lineage.get": {
