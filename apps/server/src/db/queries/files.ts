@@ -180,6 +180,22 @@ export async function putFile(
   await noteTracking(database, transaction, { kind: "file", subject: id, owner: kind, path: below });
 }
 
+/** In a transaction of the caller's: forgets everything below some hundred folders. The content goes with the next `gc`. */
+export async function removeFolders(
+  { projectId }: RecordDatabase,
+  transaction: RecordTransaction,
+  folders: readonly string[],
+): Promise<void> {
+  if (folders.length === 0) return;
+  await transaction
+    .deleteFrom("tracked_files")
+    .where("project_id", "=", projectId)
+    .where((where) =>
+      where.or(folders.map((path) => where.and([where("path", ">", `${path}/`), where("path", "<", `${path}0`)]))),
+    )
+    .execute();
+}
+
 /** A path is a file or a folder, never both: it would not go onto a disk. */
 async function requireRoom(
   from: RecordTransaction | RecordDatabase["kysely"],

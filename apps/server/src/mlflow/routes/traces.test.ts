@@ -106,6 +106,18 @@ describeOnBoth("traces", await startPostgres(), (database) => {
     expect(await findTraces(face, "tags.a = 'b'")).toEqual(["tr-3"]);
   });
 
+  test("take their files with them when they are deleted, and nobody else's", async () => {
+    const face = await startRawFace(database);
+    const url = (id: string) => `/api/2.0/mlflow-artifacts/artifacts/0/traces/${id}/artifacts/deep/traces.json`;
+    for (const id of ["tr-1", "tr-1-b", "tr-2"]) {
+      await startTrace(face, id);
+      expect((await face.send(url(id), { method: "PUT", body: id })).status).toBe(200);
+    }
+    await face.call("POST", `${traces3}/delete-traces`, { experiment_id: "0", request_ids: ["tr-1", "tr-2"] });
+    const statuses = ["tr-1", "tr-1-b", "tr-2"].map(async (id) => (await face.send(url(id), {})).status);
+    expect(await Promise.all(statuses)).toEqual([404, 200, 404]);
+  });
+
   test("are linked to runs and prompts", async () => {
     const face = await startRawFace(database);
     const { call } = face;

@@ -1,4 +1,7 @@
 import type { RecordDatabase } from "../../database.ts";
+import { removeFolders } from "../files.ts";
+import { artifactRoot } from "../tracking/experiments.ts";
+import { artifactLocationTag } from "./trace.ts";
 
 export interface TraceDeletion {
   experimentId: string;
@@ -9,7 +12,7 @@ export interface TraceDeletion {
 /** Traces a transaction deletes: others write in between. */
 const deletedAtOnce = 200;
 
-/** Deletes traces with all that is theirs in the record; the number of them. What clients uploaded for them stays with the artifacts. */
+/** Deletes traces with all that is theirs, their files too; the number of them. */
 export async function deleteTraces(database: RecordDatabase, { experimentId, which }: TraceDeletion): Promise<number> {
   let deleted = 0;
   if ("ids" in which) {
@@ -41,6 +44,18 @@ function deleteSome(database: RecordDatabase, experimentId: string, which: Trace
     else query = query.where("request_time", "<=", which.until as number).limit(which.most);
     const ids = (await query.execute()).map((row) => row.trace_id);
     if (ids.length === 0) return 0;
+    const places = await transaction
+      .selectFrom("trace_tags")
+      .select("value")
+      .where("project_id", "=", projectId)
+      .where("trace_id", "in", ids)
+      .where("key", "=", artifactLocationTag)
+      .execute();
+    await removeFolders(
+      database,
+      transaction,
+      places.filter(({ value }) => value.startsWith(artifactRoot)).map(({ value }) => value.slice(artifactRoot.length)),
+    );
     for (const table of ["spans", "trace_tags", "trace_metadata", "assessments", "trace_links", "traces"] as const) {
       await transaction.deleteFrom(table).where("project_id", "=", projectId).where("trace_id", "in", ids).execute();
     }
