@@ -49,6 +49,11 @@ const byId = {
   sqlite: prepared<RunRow>({ kind: "sqlite" }, selectRun),
   postgres: prepared<RunRow>({ kind: "postgres" }, selectRun),
 };
+/** The row stays locked, so that of two changes the second sees what the first made. */
+const toChange = {
+  sqlite: byId.sqlite,
+  postgres: prepared<RunRow>({ kind: "postgres" }, `${selectRun} FOR NO KEY UPDATE`),
+};
 
 /** Changes a run in a transaction; `work` answers undefined when it did. */
 export function changeRun<Outcome>(
@@ -59,7 +64,7 @@ export function changeRun<Outcome>(
 ): Promise<Outcome | TrackedRunChange> {
   const find = byId[database.kind];
   return database.transaction(async (transaction) => {
-    const run = await find.first(transaction, [database.projectId, id]);
+    const run = await toChange[database.kind].first(transaction, [database.projectId, id]);
     if (run === undefined) return { kind: "missing" };
     if (allowed === "active" && run.lifecycle_stage !== "active") return { kind: "deleted" };
     const outcome = await work(transaction, run);
