@@ -24,7 +24,7 @@ export async function deliverRegistry(delivery: RegistryDelivery, rows: readonly
     if (told.has(key)) continue;
     told.add(key);
     try {
-      await tell(delivery, change);
+      await tellAnew(delivery, change);
     } catch (error) {
       if (!isEspalierError(error) || (error.code !== "INVALID_INPUT" && error.code !== "TOO_LARGE")) throw error;
       delivery.refused(change.subject, error);
@@ -32,12 +32,39 @@ export async function deliverRegistry(delivery: RegistryDelivery, rows: readonly
   }
 }
 
+/** Somebody may have deleted the model, or a version, over there: it is made anew, whole, or every later change would fail on it. */
+async function tellAnew(delivery: RegistryDelivery, change: RegistryChange): Promise<void> {
+  try {
+    await tell(delivery, change);
+  } catch (error) {
+    if (!isEspalierError(error) || error.code !== "NOT_FOUND") throw error;
+    const name = change.kind === "version" ? splitVersion(change.subject).name : change.subject;
+    await forgetModel(delivery, name);
+    await tellModel(delivery, name);
+  }
+}
+
 async function tell(delivery: RegistryDelivery, change: RegistryChange): Promise<void> {
   if (change.kind === "model") await tellModel(delivery, change.subject);
   else if (change.kind === "aliases") await tellAliases(delivery, change.subject);
   else {
-    const slash = change.subject.lastIndexOf("/");
-    await tellVersion(delivery, change.subject.slice(0, slash), Number(change.subject.slice(slash + 1)));
+    const { name, number } = splitVersion(change.subject);
+    await tellVersion(delivery, name, number);
+  }
+}
+
+function splitVersion(subject: string): { name: string; number: number } {
+  const slash = subject.lastIndexOf("/");
+  return { name: subject.slice(0, slash), number: Number(subject.slice(slash + 1)) };
+}
+
+/** What a model and its versions are called over there. */
+async function forgetModel({ record, mirror }: RegistryDelivery, name: string): Promise<void> {
+  await record.mirrors.dropName(mirror, "registered-model", name);
+  for (;;) {
+    const numbers = await record.mirrors.namesUnder(mirror, "version", `${name}/`);
+    if (numbers.length === 0) break;
+    for (const number of numbers) await record.mirrors.dropName(mirror, "version", number);
   }
 }
 
@@ -48,11 +75,8 @@ async function tellModel(delivery: RegistryDelivery, name: string): Promise<void
   const model = await record.trackedReads.registeredModel(name);
   if (model === undefined) {
     await registry.remove(name, undefined, { signal });
-    await record.mirrors.dropName(mirror, "registered-model", name);
     // Its versions' numbers over there are gone with it, and the name may come back.
-    for (const number of await record.mirrors.namesUnder(mirror, "version", `${name}/`)) {
-      await record.mirrors.dropName(mirror, "version", number);
-    }
+    await forgetModel(delivery, name);
     return;
   }
   await registry.putModel(model, { signal });

@@ -29,14 +29,18 @@ interface RunNews {
 /** Tells a batch, run by run: the order between runs means nothing, the order within one is kept. */
 export async function deliverTracking(delivery: TrackingDelivery, rows: readonly OutboxRow[]): Promise<void> {
   const runs = new Map<string, RunNews>();
-  const later: TrackingChange[] = [];
+  // A model is told as it is by now: once a batch is enough.
+  const models = new Set<string>();
+  const files: Extract<TrackingChange, { kind: "file" }>[] = [];
   for (const { number, change } of rows as readonly { number: number; change: TrackingChange }[]) {
     if (change.kind === "experiment") await putExperiment(delivery, change.subject);
-    else if (change.kind === "logged-model" || change.kind === "file") later.push(change);
+    else if (change.kind === "logged-model") models.add(change.subject);
+    else if (change.kind === "file") files.push(change);
     else if (number > (delivery.toldWhole.get(change.subject) ?? 0)) gather(runs, change);
   }
   for (const [runId, news] of runs) await attempt(delivery, runId, () => tellRun(delivery, runId, news));
-  for (const change of later) await attempt(delivery, change.subject, () => tellOther(delivery, change));
+  for (const modelId of models) await attempt(delivery, modelId, () => tellModel(delivery, modelId));
+  for (const change of files) await attempt(delivery, change.subject, () => tellFile(delivery, change));
 }
 
 function gather(runs: Map<string, RunNews>, change: TrackingChange): void {
@@ -50,7 +54,7 @@ function gather(runs: Map<string, RunNews>, change: TrackingChange): void {
 }
 
 /** What the server will never take is told and left behind; anything else is tried again, whole. */
-async function attempt(delivery: TrackingDelivery, subject: string, work: () => Promise<void>): Promise<void> {
+async function attempt(delivery: TrackingDelivery, subject: string, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -158,11 +162,6 @@ async function linksOf({ record, mirror }: TrackingDelivery, { models }: SourceR
     })),
   );
   return links.flatMap(({ modelId, ...link }) => (modelId === undefined ? [] : [{ ...link, modelId }]));
-}
-
-async function tellOther(delivery: TrackingDelivery, change: TrackingChange): Promise<void> {
-  if (change.kind === "logged-model") await tellModel(delivery, change.subject);
-  else if (change.kind === "file") await tellFile(delivery, change);
 }
 
 async function tellModel(delivery: TrackingDelivery, modelId: string): Promise<string | undefined> {

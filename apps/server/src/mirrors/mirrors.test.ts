@@ -214,6 +214,62 @@ suite(named("a control plane that is killed while it tells a mirror tells each t
   }
 }, 900_000);
 
+suite(named(
+  "what is logged of a model later follows it, and what somebody deleted over there is made anew",
+), async () => {
+  const server = await startServer(await temporaryFolder());
+  const plane = await startForTest(await makeProject(stackOf(server.url)));
+  const settled = (): Promise<true> =>
+    until("the mirrors are told", async () => {
+      const { items } = await plane.client.call("mirrors.list", {});
+      return items.every((one) => one.pending === 0) || undefined;
+    });
+  const { experiment_id: experiment } = await post(plane.url, "experiments/create", { name: "anew" });
+  const run = await logRun(plane.url, experiment, "one", 1);
+  const made = await post(plane.url, "logged-models", { experiment_id: experiment, name: "m", source_run_id: run });
+  const modelId: string = made.model.info.model_id;
+  const finished = await fetch(`${plane.url}/api/2.0/mlflow/logged-models/${modelId}`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model_id: modelId, status: "LOGGED_MODEL_READY" }),
+  });
+  expect(finished.status).toBe(200);
+  await settled();
+  await post(plane.url, `logged-models/${modelId}/params`, { params: [{ key: "depth", value: "6" }] });
+  for (const step of [0, 1]) {
+    const metric = { key: "auc", value: 0.5 + step / 10, step, timestamp: step, model_id: modelId };
+    await post(plane.url, "runs/log-batch", { run_id: run, metrics: [metric] });
+  }
+  await settled();
+  const named = await fetch(`${server.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=anew`);
+  const { experiment: found } = (await named.json()) as Answer;
+  const { models } = await post(server.url, "logged-models/search", { experiment_ids: [found.experiment_id] });
+  expect(models).toHaveLength(1);
+  expect(models[0].data.params).toEqual([{ key: "depth", value: "6" }]);
+  expect(models[0].data.metrics.map((metric: Answer) => metric.value)).toContain(0.6);
+
+  await post(plane.url, "registered-models/create", { name: "anew" });
+  const source = `mlflow-artifacts:/${experiment}/${run}/artifacts/model`;
+  const file = await fetch(`${plane.url}/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run}/artifacts/model/a`, {
+    method: "PUT",
+    body: "a",
+  });
+  expect(file.status).toBe(200);
+  for (const _ of [1, 2]) await post(plane.url, "model-versions/create", { name: "anew", source, run_id: run });
+  await settled();
+  const deleted = await fetch(`${server.url}/api/2.0/mlflow/registered-models/delete`, {
+    method: "DELETE",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "anew" }),
+  });
+  expect(deleted.status).toBe(200);
+  await post(plane.url, "registered-models/alias", { name: "anew", alias: "champion", version: "2" });
+  await settled();
+  const again = await fetch(`${server.url}/api/2.0/mlflow/registered-models/get?name=anew`);
+  const { registered_model: model } = (await again.json()) as Answer;
+  expect(model.aliases).toEqual([{ alias: "champion", version: "2" }]);
+}, 900_000);
+
 interface Process {
   child: ChildProcess;
   url: string;

@@ -165,6 +165,16 @@ export function createLoggedModelQueries(database: RecordDatabase): LoggedModelQ
     logParams: (id, params) =>
       database.transaction(async (transaction) => {
         if (params.length === 0) return undefined;
+        // Others wait, so that none of them logs another value between the look and the insert.
+        if (database.kind === "postgres") {
+          await transaction
+            .selectFrom("logged_models")
+            .select("model_id")
+            .where("project_id", "=", projectId)
+            .where("model_id", "=", id)
+            .forNoKeyUpdate()
+            .execute();
+        }
         const known = await transaction
           .selectFrom("logged_model_params")
           .select(["key", "value"])
@@ -182,6 +192,7 @@ export function createLoggedModelQueries(database: RecordDatabase): LoggedModelQ
           if (present !== undefined && present !== value) return { key, stored: present };
         }
         await insert(transaction, "logged_model_params", id, params);
+        await noteTracking(database, transaction, { kind: "logged-model", subject: id });
         return undefined;
       }),
   };

@@ -162,6 +162,10 @@ async function noteEntry(
   if (metrics.length > 0) {
     const points = metrics.map(({ key, value, step, timestamp }) => ({ key, value, step, timestamp }));
     await noteTracking(database, transaction, { kind: "metrics", subject, points });
+    // Metrics that speak of a logged model are told with it.
+    for (const modelId of new Set(metrics.flatMap((metric) => metric.modelId ?? []))) {
+      await noteTracking(database, transaction, { kind: "logged-model", subject: modelId });
+    }
   }
 }
 
