@@ -76,7 +76,7 @@ export const transferRoutes = defineRoutes({
     role: "admin",
     kind: "json",
     summary:
-      "Brings everything of an MLflow server, an mlruns folder or an SQLite store; goes on where an earlier one stopped",
+      "Brings experiments, runs, models and files of an MLflow server, an mlruns folder or an SQLite store; goes on where an earlier one stopped",
     body: z.strictObject({
       /** http(s) address, or a path on the control plane's machine. */
       source: z.string().min(1).max(4000),
