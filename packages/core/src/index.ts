@@ -159,6 +159,7 @@ export { parseProjectPath, parseReference, type Reference, tryParseReference } f
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
 export { runScope } from "./ir/run-scope.ts";
 export { durationPattern, parseDurationSeconds, parseSizeBytes, sizePattern } from "./ir/units.ts";
+export { parseLongJson, rawInteger } from "./long-json.ts";
 export {
   type ComponentName,
   componentSchema,
