@@ -20,10 +20,12 @@ describeOnBoth("changes that meet", await startPostgres(), (database) => {
     const made = await loggedModels.create({ experimentId: "0", name: "m", params: [], tags: [] });
     if (made.kind !== "created") throw new Error(made.kind);
     const { id } = made.model;
-    const outcomes = await Promise.all(clients.map((value) => loggedModels.logParams(id, [{ key: "p", value }])));
-    const kept = (await loggedModels.get(id))?.params[0]?.value ?? "";
-    expect(outcomes.map((outcome) => outcome?.stored)).toEqual(
-      clients.map((value) => (value === kept ? undefined : kept)),
-    );
+    for (const key of clients) {
+      const outcomes = await Promise.all(clients.map((value) => loggedModels.logParams(id, [{ key, value }])));
+      const kept = (await loggedModels.get(id))?.params.find((param) => param.key === key)?.value ?? "";
+      expect(outcomes.map((outcome) => outcome?.stored)).toEqual(
+        clients.map((value) => (value === kept ? undefined : kept)),
+      );
+    }
   });
 });
