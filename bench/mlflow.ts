@@ -18,7 +18,8 @@ import { createDatabase, startEspalier, startNull, startStock, type Target } fro
 /**
  * `npm run bench:mlflow -- [part...]`: MLflow's own server and Espalier in one run, on SQLite and on PostgreSQL, under the same client and
  * the same load, one server at a time. Prints tables in Markdown; asserts nothing. `--scale 0.01` makes data and files small, `--seconds`
- * sets how long each timed load runs, `--database sqlite` takes one database only, `--workers` sets the processes of MLflow's server.
+ * sets how long each timed load runs, `--database sqlite` takes one database only, `--system espalier` one server only, and `--workers`
+ * sets the processes of MLflow's server.
  */
 const parts: Readonly<Record<string, { title: string; run: Part }>> = {
   idle: { title: "Start and idle memory", run: idle },
@@ -34,6 +35,7 @@ const { values: options, positionals } = parseArgs({
     scale: { type: "string", default: "1" },
     seconds: { type: "string", default: "8" },
     database: { type: "string" },
+    system: { type: "string" },
     workers: { type: "string" },
   },
   allowPositionals: true,
@@ -54,8 +56,13 @@ const base = { python, scale: Number(options.scale), seconds: Number(options.sec
 async function measure(target: Target, backend: PartContext["backend"], folder: string): Promise<void> {
   for (const [name, part] of asked) {
     const started = performance.now();
-    const figures = await part.run({ ...base, target, backend, folder });
-    results.add(part.title, backend, target.system, figures);
+    try {
+      results.add(part.title, backend, target.system, await part.run({ ...base, target, backend, folder }));
+    } catch (error) {
+      // The other parts' figures are not lost for it.
+      console.error(`${backend}, ${target.system}, ${name} failed:`, error);
+      process.exitCode = 1;
+    }
     console.error(`${backend}, ${target.system}, ${name}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
   }
 }
@@ -80,8 +87,9 @@ async function compare(backend: PartContext["backend"]): Promise<void> {
   try {
     for (const [name, start] of [
       ["espalier", startEspalier],
-      ["stock", startStock],
+      ["mlflow", startStock],
     ] as const) {
+      if ((options.system ?? name) !== name) continue;
       const folder = join(scratch, `${backend}-${name}`);
       mkdirSync(folder);
       const database = postgres === undefined ? {} : { databaseUrl: createDatabase(python, postgres.url, name) };

@@ -12,10 +12,14 @@ export function get<Answer>(url: string, path: string, query: Readonly<Record<st
   return send("GET", `${url}/api/2.0/mlflow/${path}?${new URLSearchParams(query)}`);
 }
 
+/** A request that takes longer is given up. */
+export const longestSeconds = 300;
+
 function send<Answer>(method: string, url: string, body = ""): Promise<Answer> {
   const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
-    const call = request(url, { method, headers, agent: false }, (response) => {
+    const signal = AbortSignal.timeout(longestSeconds * 1000);
+    const call = request(url, { method, headers, agent: false, signal }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
