@@ -339,13 +339,27 @@ def upload(server, folder, outputs):
         for file in output["files"]:
             base = os.path.join(folder, name)
             paths[file["sha256"]] = (base if file["path"] == "" else _inside(base, file["path"]), file["size"])
+    _send_missing(server, "/outputs", {"outputs": left}, paths)
+
+
+def upload_runs(server, folder):
+    """What the step logged by MLflow to files; imported when the last answer comes."""
+    files = [_described(folder, file) for file in _walk(folder)]
+    if files:
+        paths = {file["sha256"]: (_inside(folder, file["path"]), file["size"]) for file in files}
+        _send_missing(server, "/mlruns", {"files": files}, paths, True)
+
+
+def _send_missing(server, route, told, paths, again=False):
+    """Tells what there is and sends what is missing; told `again` once nothing is, for routes that then take it all in."""
     for _ in range(20):
-        missing = server.json("POST", server.base + "/outputs", {"outputs": left})["missing"]
+        missing = server.json("POST", server.base + route, told)["missing"]
         try:
             for blob in missing:
                 path, size = paths[blob["sha256"]]
                 server.request("PUT", blob["url"], lambda: open(path, "rb"), blob["headers"], size).close()
-            return
+            if not missing or not again:
+                return
         except Expired:
             continue
     raise LauncherError("upload URLs expire faster than they can be used")
@@ -369,7 +383,7 @@ def install(requirements, folder):
 
 def lay_out(root):
     folders = {"root": root}
-    for name in ("inputs", "outputs", "source", "checkpoint"):
+    for name in ("inputs", "outputs", "source", "checkpoint", "mlruns"):
         folders[name] = os.path.join(root, name)
         os.makedirs(folders[name])
     return folders
@@ -379,6 +393,10 @@ def variables_of(manifest, folders, bin_folder):
     variables = dict(os.environ)
     # The token is the launcher's; a step gets what the manifest gives it.
     variables.pop("ESPALIER_TOKEN", None)
+    if manifest.get("mlflow") == "files":
+        # Whatever this machine says of a server and its users: the step reaches none.
+        variables = {name: value for name, value in variables.items() if not name.startswith("MLFLOW_")}
+        variables.update(MLFLOW_TRACKING_URI="file://" + folders["mlruns"], MLFLOW_ALLOW_FILE_STORE="true")
     variables.update(manifest["variables"])
     variables.update(
         ESPALIER_INPUTS=folders["inputs"],
@@ -415,6 +433,8 @@ def run(server, root):
     sender = Sender(server, {"log": os.path.join(root, "log"), "events": os.path.join(root, "events.jsonl")}, cancel)
     sender.start()
     code = step.wait()
+    if manifest.get("mlflow") == "files":
+        bring_runs(server, folders, code)
     sender.stop()
     if sender.failure is not None:
         raise LauncherError("the control plane can not be reached: %s" % sender.failure)
@@ -422,6 +442,17 @@ def run(server, root):
         upload(server, folders["outputs"], manifest["outputs"])
     server.json("POST", server.base + "/exit", {"exitCode": code, "cancelled": step.cancelled})
     return 143 if step.cancelled and code == 0 else code
+
+
+def bring_runs(server, folders, code):
+    """A step that failed keeps its own exit code; of one that did not, nothing that it logged may be lost unsaid."""
+    try:
+        upload_runs(server, folders["mlruns"])
+    except LauncherError as error:
+        if code == 0:
+            raise
+        with open(os.path.join(folders["root"], "log"), "a", encoding="utf-8") as log:
+            log.write("espalier launcher: what was logged by MLflow could not be brought: %s\n" % error)
 
 
 def tell(server, message):

@@ -11,6 +11,7 @@ import {
   launcherExitSchema,
   launcherManifestSchema,
   launcherOutputsSchema,
+  launcherRunsSchema,
 } from "@espalier/contract";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
@@ -30,6 +31,8 @@ interface Site {
   log: string;
   exit: unknown;
   outputs: unknown;
+  /** Paths of the MLflow file store, each time they are told. */
+  runs: string[][];
   tokensSeenByStore: (string | undefined)[];
   storeUrl: string;
   planeUrl: string;
@@ -71,6 +74,7 @@ beforeEach(async () => {
     log: "",
     exit: undefined,
     outputs: undefined,
+    runs: [],
     tokensSeenByStore: [],
     storeUrl: storeUrl ?? "",
     planeUrl: planeUrl ?? "",
@@ -105,6 +109,13 @@ async function plane(request: IncomingMessage, response: ServerResponse): Promis
     return reply({ next: site.log.length, cancel: false });
   }
   if (name === "events") return reply({ next: Number(searchParams.get("offset")) + body.length, cancel: false });
+  if (name === "mlruns") {
+    const { files } = launcherRunsSchema.parse(JSON.parse(body));
+    site.runs.push(files.map(({ path }) => path));
+    const missing = files.filter((file) => !site.uploads.has(file.sha256));
+    const to = (sha256: string) => ({ sha256, url: `${site.storeUrl}/up/${sha256}`, headers: { "x-signed": "yes" } });
+    return reply({ missing: missing.map((file) => to(file.sha256)) });
+  }
   if (name === "exit") site.exit = launcherExitSchema.parse(JSON.parse(body));
   if (name === "outputs") {
     const { outputs } = launcherOutputsSchema.parse(JSON.parse(body));
@@ -215,4 +226,30 @@ test("a step that fails uploads nothing and keeps its exit code", async () => {
   expect(site.exit).toMatchObject({ exitCode: 9 });
   expect(site.log).toBe("no\n");
   expect(site.outputs).toBeUndefined();
+});
+
+test.each([0, 9])(
+  "what is logged by MLflow to files is brought before the end, also of a step that ends with %d",
+  async (code) => {
+    site.manifest.mlflow = "files";
+    site.manifest.command = `d="\${MLFLOW_TRACKING_URI#file://}/0/run" && mkdir -p "$d/metrics" && echo logged >"$d/metrics/auc" && cat $ESPALIER_INPUTS/word >$ESPALIER_OUTPUTS/out; exit ${code}`;
+    expect((await launch()).code).toBe(code);
+    // Told again once nothing is missing: that is when they are imported.
+    expect(site.runs).toEqual([["0/run/metrics/auc"], ["0/run/metrics/auc"]]);
+    expect(site.uploads.get(sha256("logged\n"))).toBe("logged\n");
+    expect(site.calls.indexOf("exit")).toBeGreaterThan(site.calls.lastIndexOf("mlruns"));
+    expect(site.exit).toMatchObject({ exitCode: code });
+  },
+);
+
+test.each([
+  [0, 70],
+  [9, 9],
+])("what can not be imported fails a step that succeeded, and is told by one that did not: %d", async (code, ended) => {
+  site.manifest.mlflow = "files";
+  site.manifest.command = `echo x >"\${MLFLOW_TRACKING_URI#file://}/x"; exit ${code}`;
+  site.plane = (name) => (name === "mlruns" ? 400 : 200);
+  expect((await launch()).code).toBe(ended);
+  if (code === 0) expect(site.exit).toMatchObject({ exitCode: 70, error: expect.stringContaining("mlruns") });
+  else expect(site.log).toContain("could not be brought");
 });

@@ -158,7 +158,8 @@ async function compose(
   const stateFolder = project.stateDirectory;
   let url = "";
   const publicUrl = (): string => project.config.control_plane?.url ?? url;
-  const variables = mlflowVariables(record, { url: () => url, publicUrl });
+  const mlflowFiles = project.config.control_plane?.mlflow === "files";
+  const variables = mlflowVariables(record, { url: () => url, publicUrl, files: mlflowFiles });
   const staging = createStaging({
     stateFolder,
     artifacts,
@@ -186,7 +187,7 @@ async function compose(
     environments,
     engine,
     staging,
-    remoteAttempts: createRemoteAttempts({ stateFolder, artifacts, secrets: stack.secrets, variables }),
+    remoteAttempts: createRemoteAttempts({ stateFolder, artifacts, secrets: stack.secrets, variables, mlflowFiles }),
     builtins,
     signer: createUrlSigner(publicUrl),
     logger,

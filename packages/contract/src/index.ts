@@ -20,6 +20,7 @@ export {
   launcherManifestSchema,
   launcherOutputsReplySchema,
   launcherOutputsSchema,
+  launcherRunsSchema,
 } from "./launcher.ts";
 export {
   type Approval,

@@ -45,6 +45,8 @@ export const launcherManifestSchema = z.object({
   outputs: z.record(z.string(), z.object({ type: artifactTypeSchema })),
   /** Content of a lock file to install before the step starts, where the step names a Python environment. */
   environment: z.object({ requirements: z.string() }).optional(),
+  /** `files`: the step logs to a file store of MLflow's in its own folder, which the launcher brings at its end. */
+  mlflow: z.literal("files").optional(),
   timeoutSeconds: z.number().positive().optional(),
   graceSeconds: z.number().nonnegative(),
 });
@@ -75,6 +77,13 @@ export const launcherOutputsSchema = z.strictObject({
   outputs: z.record(z.string(), z.strictObject({ files: z.array(launcherOutputFileSchema) })),
 });
 export type LauncherOutputs = z.infer<typeof launcherOutputsSchema>;
+
+/**
+ * POST /api/v1/attempts/:id/mlruns: the file store that the step logged to. Answered like the outputs; once nothing of it is missing, it is
+ * imported before the answer. Repeating it imports nothing twice.
+ */
+export const launcherRunsSchema = z.strictObject({ files: z.array(launcherOutputFileSchema) });
+export type LauncherRuns = z.infer<typeof launcherRunsSchema>;
 
 /** Only what the store lacks is uploaded: PUT of the bytes to `url` with exactly these headers. */
 export const launcherOutputsReplySchema = z.object({

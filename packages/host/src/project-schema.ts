@@ -48,6 +48,12 @@ export const projectSchema = z.strictObject({
         .optional()
         .describe("Where steps elsewhere reach the control plane."),
       port: z.int().min(1).max(65_535).optional().describe("Port of the control plane."),
+      mlflow: z
+        .enum(["url", "files"])
+        .optional()
+        .describe(
+          "How steps on other machines log by MLflow: `url` (the default), or `files` that their launcher brings at the end.",
+        ),
       rate_limit: z
         .strictObject({ requests_per_second: z.number().positive(), burst: z.int().positive() })
         .optional()

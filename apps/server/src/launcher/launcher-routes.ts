@@ -1,9 +1,16 @@
 import { Readable } from "node:stream";
-import { apiPrefix, launcherAppendQuerySchema, launcherExitSchema, launcherOutputsSchema } from "@espalier/contract";
+import {
+  apiPrefix,
+  launcherAppendQuerySchema,
+  launcherExitSchema,
+  launcherOutputsSchema,
+  launcherRunsSchema,
+} from "@espalier/contract";
 import { EspalierError, terminalRunStates } from "@espalier/core";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ControlPlane } from "../control-plane.ts";
+import { importAttemptRuns } from "../transfer/import-attempt-runs.ts";
 
 /** Bytes of log or events in one request. */
 const largestAppend = 8 * 1024 * 1024;
@@ -45,13 +52,16 @@ export function registerLauncherRoutes(app: FastifyInstance, plane: ControlPlane
     { config, bodyLimit: largestManifestBody, schema: { body: launcherOutputsSchema } },
     async ({ params, body }) => {
       const { missing } = await remoteAttempts.declareOutputs(params.id, body.outputs);
-      return {
-        missing: missing.map(({ sha256 }) => ({
-          sha256,
-          url: `${apiPrefix}/attempts/${encodeURIComponent(params.id)}/blobs/${sha256}`,
-          headers: { "content-type": "application/octet-stream" },
-        })),
-      };
+      return { missing: toUpload(params.id, missing) };
+    },
+  );
+  app.post<Place & { Body: z.infer<typeof launcherRunsSchema> }>(
+    `${base}/mlruns`,
+    { config, bodyLimit: largestManifestBody, schema: { body: launcherRunsSchema } },
+    async ({ params, body }) => {
+      const { missing } = await remoteAttempts.declareRuns(params.id, body.files);
+      if (missing.length === 0) await importAttemptRuns(plane, params.id, await remoteAttempts.layOutRuns(params.id));
+      return { missing: toUpload(params.id, missing) };
     },
   );
   app.put<Place>(`${base}/blobs/:sha256`, { config, bodyLimit: Number.MAX_SAFE_INTEGER }, async ({ params, body }) => {
@@ -71,6 +81,14 @@ export function registerLauncherRoutes(app: FastifyInstance, plane: ControlPlane
       return { done: true };
     },
   );
+}
+
+function toUpload(attemptId: string, missing: readonly { sha256: string }[]) {
+  return missing.map(({ sha256 }) => ({
+    sha256,
+    url: `${apiPrefix}/attempts/${encodeURIComponent(attemptId)}/blobs/${sha256}`,
+    headers: { "content-type": "application/octet-stream" },
+  }));
 }
 
 function streamOf(body: unknown): AsyncIterable<Uint8Array> {

@@ -10,6 +10,8 @@ export interface ControlPlaneUrls {
   url(): string;
   /** For steps on other machines. */
   publicUrl(): string;
+  /** true: steps on other machines do not reach it at all; their launcher brings what they log. */
+  files?: boolean;
 }
 
 /** What MLflow's clients read from the environment: a script that says `mlflow.start_run()` logs to the run of its own attempt. */
@@ -19,6 +21,7 @@ export function mlflowVariables(
   home: string = homedir(),
 ): StepVariables {
   return async ({ attemptId }, { token, elsewhere }) => {
+    if (elsewhere && urls.files === true) return {};
     const experimentId = await tracking.experimentOfRun(attemptId);
     if (experimentId === undefined) throw new EspalierError("NOT_FOUND", `Attempt ${attemptId} has no tracking run`);
     return {

@@ -35,6 +35,8 @@ export interface RemoteAttemptsOptions {
   secrets: SecretStore;
   /** As in `StagingOptions`. */
   variables?: StepVariables;
+  /** true: steps log by MLflow to files that their launcher brings. */
+  mlflowFiles?: boolean;
 }
 
 /** The control plane's half of `docs/launcher-protocol.md`, for whoever serves its routes. Schemas: `@espalier/contract`, launcher.ts. */
@@ -46,6 +48,13 @@ export interface RemoteAttempts {
   append(attemptId: string, file: "log" | "events", offset: number, bytes: Uint8Array): Promise<{ next: number }>;
   /** Remembers what the step left; gives what has to be uploaded. */
   declareOutputs(attemptId: string, outputs: Uploads): Promise<{ missing: { sha256: string; size: number }[] }>;
+  /** The same for the file store that the step logged to by MLflow. */
+  declareRuns(
+    attemptId: string,
+    files: readonly UploadedFile[],
+  ): Promise<{ missing: { sha256: string; size: number }[] }>;
+  /** That store, laid out; the folder. */
+  layOutRuns(attemptId: string): Promise<string>;
   /** INVALID_INPUT when the bytes are not those of the digest, or nobody declared it. */
   putBlob(attemptId: string, sha256: string, body: ByteStream): Promise<void>;
   exit(attemptId: string, exit: { exitCode: number; cancelled?: boolean; error?: string }): Promise<void>;
@@ -90,6 +99,7 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
         ...(order.source ? { source: await sourceFiles(order, download) } : {}),
         outputs: Object.fromEntries(Object.entries(order.outputs).map(([name, { type }]) => [name, { type }])),
         ...(lock ? { environment: { requirements: await textOf(artifacts, lock) } } : {}),
+        ...(options.mlflowFiles === true ? { mlflow: "files" } : {}),
         ...(order.timeoutSeconds === undefined ? {} : { timeoutSeconds: order.timeoutSeconds }),
         graceSeconds: order.graceSeconds,
       };
@@ -116,21 +126,31 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
       const order = await readOrder(folder, attemptId);
       checkPaths(order, outputs);
       await mkdir(join(folder.root, "blobs"), { recursive: true });
-      await writeWhole(join(folder.root, "uploads.json"), JSON.stringify(outputs));
-      const missing = new Map<string, number>();
-      for (const { files } of Object.values(outputs)) {
-        for (const { sha256, size } of files) {
-          if (!(await isHeld(artifacts, folder, sha256, size))) missing.set(sha256, size);
-        }
-      }
-      return { missing: [...missing].map(([sha256, size]) => ({ sha256, size })) };
+      await writeWhole(outputsFile(folder), JSON.stringify(outputs));
+      return missingOf(artifacts, folder, filesOf(outputs));
+    },
+    async declareRuns(attemptId, files) {
+      const folder = folderOf(attemptId);
+      await readOrder(folder, attemptId);
+      if (!files.every(isPlain))
+        throw new EspalierError("INVALID_INPUT", `Attempt ${attemptId} may not leave such files`);
+      await mkdir(join(folder.root, "blobs"), { recursive: true });
+      await writeWhole(runsFile(folder), JSON.stringify({ mlruns: { files } }));
+      return missingOf(artifacts, folder, files);
+    },
+    async layOutRuns(attemptId) {
+      const folder = folderOf(attemptId);
+      await layOut(artifacts, folder, folder.root, await readUploads(runsFile(folder)));
+      return join(folder.root, "mlruns");
     },
     async putBlob(attemptId, sha256, body) {
       const folder = folderOf(attemptId);
-      const declared = Object.values(await readUploads(folder)).flatMap(({ files }) => files);
+      const declared = [
+        ...filesOf(await readUploads(outputsFile(folder))),
+        ...filesOf(await readUploads(runsFile(folder))),
+      ];
       const wanted = declared.find((file) => file.sha256 === sha256);
-      if (!wanted)
-        throw new EspalierError("INVALID_INPUT", `No output of attempt ${attemptId} has the digest ${sha256}`);
+      if (!wanted) throw new EspalierError("INVALID_INPUT", `No file of attempt ${attemptId} has the digest ${sha256}`);
       await receive(join(folder.root, "blobs", sha256), body, wanted);
     },
     async exit(attemptId, exit) {
@@ -160,8 +180,12 @@ async function readOrder(folder: AttemptFolder, attemptId: string): Promise<Work
   return JSON.parse(text) as WorkOrder;
 }
 
-async function readUploads(folder: AttemptFolder): Promise<Uploads> {
-  const text = await readIfThere(join(folder.root, "uploads.json"));
+const outputsFile = (folder: AttemptFolder): string => join(folder.root, "uploads.json");
+const runsFile = (folder: AttemptFolder): string => join(folder.root, "runs.json");
+const filesOf = (uploads: Uploads): UploadedFile[] => Object.values(uploads).flatMap(({ files }) => files);
+
+async function readUploads(path: string): Promise<Uploads> {
+  const text = await readIfThere(path);
   return text === undefined ? {} : (JSON.parse(text) as Uploads);
 }
 
@@ -178,9 +202,13 @@ export async function readLastWord(folder: AttemptFolder): Promise<StepStatus | 
 
 /** What came by the launcher's routes, laid out as if the step had run here. */
 export async function layOutUploads(artifacts: Artifacts, folder: AttemptFolder): Promise<void> {
-  for (const [name, { files }] of Object.entries(await readUploads(folder))) {
+  await layOut(artifacts, folder, folder.outputs, await readUploads(outputsFile(folder)));
+}
+
+async function layOut(artifacts: Artifacts, folder: AttemptFolder, root: string, uploads: Uploads): Promise<void> {
+  for (const [name, { files }] of Object.entries(uploads)) {
     for (const { path, sha256, size, executable } of files) {
-      const target = path === "" ? join(folder.outputs, name) : join(folder.outputs, name, path);
+      const target = path === "" ? join(root, name) : join(root, name, path);
       await mkdir(dirname(target), { recursive: true });
       const blob = join(folder.root, "blobs", sha256);
       if (await isThere(blob)) await copyFile(blob, target, constants.COPYFILE_FICLONE);
@@ -188,6 +216,18 @@ export async function layOutUploads(artifacts: Artifacts, folder: AttemptFolder)
       if (executable) await chmod(target, 0o755);
     }
   }
+}
+
+async function missingOf(
+  artifacts: Artifacts,
+  folder: AttemptFolder,
+  files: readonly UploadedFile[],
+): Promise<{ missing: { sha256: string; size: number }[] }> {
+  const missing = new Map<string, number>();
+  for (const { sha256, size } of files) {
+    if (!(await isHeld(artifacts, folder, sha256, size))) missing.set(sha256, size);
+  }
+  return { missing: [...missing].map(([sha256, size]) => ({ sha256, size })) };
 }
 
 async function isHeld(artifacts: Artifacts, folder: AttemptFolder, sha256: string, size: number): Promise<boolean> {
@@ -198,15 +238,18 @@ async function isHeld(artifacts: Artifacts, folder: AttemptFolder, sha256: strin
 /** Names come from another machine: none may lead out of the outputs folder. */
 function checkPaths(order: WorkOrder, outputs: Uploads): void {
   for (const [name, { files }] of Object.entries(outputs)) {
-    const known = order.outputs[name] !== undefined;
-    const plain = (path: string): boolean =>
-      path === "" || path.split(/[\\/]/).every((part) => part !== "" && part !== "." && part !== "..");
-    if (known && files.every((file) => plain(file.path) && /^[0-9a-f]{64}$/.test(file.sha256))) continue;
+    if (order.outputs[name] !== undefined && files.every(isPlain)) continue;
     throw new EspalierError(
       "INVALID_INPUT",
       `Attempt ${order.attemptId} may not leave ${JSON.stringify(name)} like this`,
     );
   }
+}
+
+function isPlain({ path, sha256 }: UploadedFile): boolean {
+  const parts = path.split(/[\\/]/);
+  const isInside = path === "" || parts.every((part) => part !== "" && part !== "." && part !== "..");
+  return isInside && /^[0-9a-f]{64}$/.test(sha256);
 }
 
 async function appendBytes(path: string, offset: number, bytes: Uint8Array): Promise<{ next: number }> {
