@@ -39,7 +39,7 @@ export const artifact: Part = async ({ target, python, scale, folder }) => {
     return [
       { what: `${size} up`, unit: "MB/s", better: "more", value: rate(result?.up) },
       { what: `${size} down`, unit: "MB/s", better: "more", value: rate(result?.down) },
-      { what: `${size}: cp, sync and sha256sum`, unit: "MB/s", better: "more", value: rate(bare) },
+      { what: `${size}: cp, sync and sha256sum`, unit: "MB/s", better: "machine", value: rate(bare) },
       { what: "greatest resident memory meanwhile", unit: "MB", better: "less", value: peak },
       { what: "resident memory before", unit: "MB", better: "less", value: before },
     ] satisfies Figure[];

@@ -2,8 +2,8 @@
 export interface Figure {
   what: string;
   unit: string;
-  /** Which way is better. */
-  better: "more" | "less";
+  /** Which way is better; `machine` is a figure of the machine and no server's. */
+  better: "more" | "less" | "machine";
   value: number;
   /** Shown behind the value: a bound that was reached, a count of failures. */
   note?: string;
@@ -84,7 +84,7 @@ function shown(figure: Figure | undefined): string {
 function ratio(row: Row): string {
   const theirs = row.values.get("MLflow")?.value;
   const ours = row.values.get("Espalier")?.value;
-  if (theirs === undefined || ours === undefined) return "";
+  if (theirs === undefined || ours === undefined || row.better === "machine") return "";
   return rounded(row.better === "more" ? ours / theirs : theirs / ours);
 }
 
