@@ -83,7 +83,6 @@ export type LauncherOutputs = z.infer<typeof launcherOutputsSchema>;
  * imported before the answer. Repeating it imports nothing twice.
  */
 export const launcherRunsSchema = z.strictObject({ files: z.array(launcherOutputFileSchema) });
-export type LauncherRuns = z.infer<typeof launcherRunsSchema>;
 
 /** Only what the store lacks is uploaded: PUT of the bytes to `url` with exactly these headers. */
 export const launcherOutputsReplySchema = z.object({

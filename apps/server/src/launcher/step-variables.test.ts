@@ -124,6 +124,9 @@ test("credentials of MLflow's own file do not go before the token; elsewhere the
     MLFLOW_TRACKING_USERNAME: "step",
     MLFLOW_TRACKING_PASSWORD: "t",
   });
+  const files = mlflowVariables({ tracking } as never, { ...urls, files: true }, home);
+  expect(await files(order, { token: "t", elsewhere: true, launched: true })).toEqual({});
+  expect(await files(order, { token: "t", elsewhere: true })).toMatchObject({ MLFLOW_TRACKING_TOKEN: "t" });
   expect(await variables(order, { token: "t", elsewhere: true })).toEqual({
     ...plain,
     MLFLOW_TRACKING_URI: "https://here.example",

@@ -10,7 +10,7 @@ export interface ControlPlaneUrls {
   url(): string;
   /** For steps on other machines. */
   publicUrl(): string;
-  /** true: steps on other machines do not reach it at all; their launcher brings what they log. */
+  /** true: steps that a launcher starts do not reach it at all; it brings what they log. */
   files?: boolean;
 }
 
@@ -20,8 +20,8 @@ export function mlflowVariables(
   urls: ControlPlaneUrls,
   home: string = homedir(),
 ): StepVariables {
-  return async ({ attemptId }, { token, elsewhere }) => {
-    if (elsewhere && urls.files === true) return {};
+  return async ({ attemptId }, { token, elsewhere, launched }) => {
+    if (launched === true && urls.files === true) return {};
     const experimentId = await tracking.experimentOfRun(attemptId);
     if (experimentId === undefined) throw new EspalierError("NOT_FOUND", `Attempt ${attemptId} has no tracking run`);
     return {

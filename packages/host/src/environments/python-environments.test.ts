@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -129,5 +138,26 @@ describe("python environments", () => {
       code: "NOT_INSTALLED",
       hint: expect.stringContaining("Python 3.2"),
     });
+  });
+
+  test("CVE-2025-15379: what stands in a requirements file, or is its name, never reaches a shell", async () => {
+    const environments = createPythonEnvironments(cacheFolder());
+    const proof = join(folder, "ran");
+    for (const line of [
+      `pear; touch ${proof}`,
+      `$(touch ${proof})`,
+      `\`touch ${proof}\``,
+      `pear | touch ${proof}`,
+      `-e "; touch ${proof}"`,
+    ]) {
+      wanted(`${line}\n`);
+      await expect(environments.lock(folder, "requirements.txt"), line).rejects.toMatchObject({
+        code: "ENVIRONMENT_FAILED",
+      });
+    }
+    const name = `a;touch ran;$(touch ran).txt`;
+    writeFileSync(join(folder, name), "pear<2\n");
+    expect((await environments.lock(folder, name)).text).toContain("pear==1.1");
+    expect(existsSync(proof)).toBe(false);
   });
 });

@@ -91,7 +91,7 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
         command: renderCommand(order),
         variables: {
           ...portableVariables(order),
-          ...(await options.variables?.(order, { token, elsewhere: true })),
+          ...(await options.variables?.(order, { token, elsewhere: true, launched: true })),
           ...(await revealSecrets(options.secrets, order)),
         },
         params: order.params,

@@ -1,16 +1,18 @@
 import {
   createReadStream,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Artifacts, createArtifacts, digestOfBytes, environmentDigest } from "@espalier/core";
+import { type Artifacts, createArtifacts, digestOfBytes, environmentDigest, type WorkOrder } from "@espalier/core";
 import { createFilesystemArtifactStore, createLocalFiles } from "@espalier/embedded";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readEventFile } from "./events.ts";
@@ -152,6 +154,51 @@ test("a step does not inherit credentials of the control plane", () => {
     PATH: "/bin",
     LC_ALL: "C",
   });
+});
+
+test("a proxy that leads out of the machine is not asked for the machine itself", () => {
+  const proxy = { HTTP_PROXY: "http://proxy:3128" };
+  const local = "127.0.0.1,localhost,::1";
+  expect(inheritedVariables(proxy)).toEqual({ ...proxy, NO_PROXY: local, no_proxy: local });
+  const both = `corp.example,${local}`;
+  expect(inheritedVariables({ ...proxy, NO_PROXY: "corp.example" })).toMatchObject({ NO_PROXY: both, no_proxy: both });
+  expect(inheritedVariables({ ...proxy, no_proxy: "*" })).toEqual({ ...proxy, no_proxy: "*" });
+});
+
+test("an attempt that is prepared again keeps its token; only steps that run code of the user's have one", async () => {
+  const artifacts = createArtifacts(createFilesystemArtifactStore({ path: join(folder, "store") }), createLocalFiles());
+  let minted = 0;
+  const staging = createStaging({
+    stateFolder: folder,
+    artifacts,
+    secrets: { get: async () => undefined },
+    pythonBin: async () => "",
+    environment: {},
+    mintToken: async () => `esp_token-${++minted}`,
+    variables: async (_order, { token, elsewhere }) => ({ TOKEN: token, ELSEWHERE: String(elsewhere) }),
+  });
+  const order = (attemptId: string, program: WorkOrder["program"]): WorkOrder => ({
+    ...{ attemptId, program, runId: "r", pipeline: "p", step: "s", branch: -1, inputs: {}, outputs: {}, params: {} },
+    ...{ with: {}, secrets: [], logicalDate: "2001-01-01T00:00:00Z", resources: {}, graceSeconds: 1 },
+  });
+  const tokenOf = async (attemptId: string, program: WorkOrder["program"]) => {
+    const work = await staging.prepare(order(attemptId, program), true);
+    return work.kind === "local" ? work.variables["TOKEN"] : "not local";
+  };
+  expect(await tokenOf("a", { run: "true" })).toBe("esp_token-1");
+  // As if it had been started: its folder is not laid out again.
+  writeFileSync(join(folder, "attempts/a/identity"), "1");
+  expect(await tokenOf("a", { run: "true" })).toBe("esp_token-1");
+  expect(statSync(join(folder, "attempts/a/token")).mode & 0o777).toBe(0o600);
+  expect(await tokenOf("b", { builtin: "sql" })).toBeUndefined();
+  expect(minted).toBe(1);
+
+  writeFileSync(join(folder, "attempts/a/log"), "my token is esp_token-1\n");
+  const closed = await staging.closeLog(order("a", { run: "true" }), 10);
+  expect(closed.tail).toBe("my token is ***********");
+  await staging.discard(order("a", { run: "true" }), false);
+  expect(readFileSync(join(folder, "attempts/a/log"), "utf8")).toBe("my token is ***********\n");
+  expect(existsSync(join(folder, "attempts/a/token"))).toBe(false);
 });
 
 test("the launcher's last word is told as a runner would tell it", async () => {

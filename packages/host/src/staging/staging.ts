@@ -38,10 +38,10 @@ export interface StagingOptions {
   environment?: NodeJS.ProcessEnv;
 }
 
-/** `token` is the attempt's own; `elsewhere`: the step runs on another machine than the control plane. */
+/** `token` is the attempt's own; `elsewhere`: the step runs on another machine than the control plane; `launched`: a launcher starts it there. */
 export type StepVariables = (
   order: WorkOrder,
-  context: { token: string; elsewhere: boolean },
+  context: { token: string; elsewhere: boolean; launched?: boolean },
 ) => Promise<Readonly<Record<string, string>>>;
 
 const tailBytes = 64 * 1024;

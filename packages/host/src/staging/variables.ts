@@ -35,9 +35,21 @@ const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 
 export function inheritedVariables(environment: NodeJS.ProcessEnv): Record<string, string> {
   const names = inherited.concat(Object.keys(environment).filter((name) => name.startsWith("LC_")));
-  return Object.fromEntries(
+  const variables = Object.fromEntries(
     names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
   );
+  return { ...variables, ...proxyExceptions(variables) };
+}
+
+const thisMachine = ["127.0.0.1", "localhost", "::1"];
+
+/** What a step sends to the control plane of its own machine must not go to the proxy that leads out of it. */
+function proxyExceptions(variables: Readonly<Record<string, string>>): Record<string, string> {
+  if (!["HTTP_PROXY", "http_proxy"].some((name) => variables[name])) return {};
+  const given = (variables["no_proxy"] ?? variables["NO_PROXY"] ?? "").split(",").map((name) => name.trim());
+  if (given.includes("*")) return {};
+  const all = [...new Set([...given.filter((name) => name !== ""), ...thisMachine])].join(",");
+  return { NO_PROXY: all, no_proxy: all };
 }
 
 /** Variables that are the same wherever the step runs; those that hold paths are added by whoever lays out the folders. */

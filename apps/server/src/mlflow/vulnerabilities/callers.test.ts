@@ -194,3 +194,17 @@ test("a token that is good for nothing here opens nothing, and what it was is to
     expectQuiet(answer, path);
   }
 });
+
+test("changes leave audit rows with who made them and what came of it; what training loops send all the time does not", async () => {
+  const { post, url, token, runId } = await attack();
+  const client = createClient({ url, token });
+  const headers = { authorization: `Bearer ${token}` };
+  expect((await post(`${api}/experiments/create`, { name: "audited" }, headers)).status).toBe(200);
+  expect((await post(`${api}/experiments/create`, { name: "audited" })).status).toBe(400);
+  expect((await post(`${api}/runs/log-metric`, { run_id: runId, key: "a", value: 1, timestamp: 1 })).status).toBe(200);
+  const { items } = await client.call("audit.list", { query: { limit: 100 } });
+  expect(items.map(({ actor, action, subject, outcome }) => [actor, action, subject, outcome])).toEqual([
+    ["loopback", "mlflow.experiments.create", "audited", "ALREADY_EXISTS"],
+    ["owner", "mlflow.experiments.create", "audited", "ok"],
+  ]);
+});

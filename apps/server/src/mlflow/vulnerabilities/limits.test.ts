@@ -1,3 +1,4 @@
+import { createClient } from "@espalier/contract";
 import { expect, test } from "vitest";
 import { api, attack, expectQuiet, expectRefused, proxy } from "./testing/attacked.ts";
 
@@ -150,5 +151,30 @@ test("errors tell what is wrong with the request, and nothing of the machine", a
     const answer = await send(method, path, body, headers);
     expectQuiet(answer, `${method} ${path}`);
     expect(answer.status, `${method} ${path} ${answer.body.toString().slice(0, 300)}`).toBeLessThan(500);
+  }
+});
+
+test("one token's flood, and one address's guesses, are told when to come back; the owner goes on", async () => {
+  const limited = "project: flights\ncontrol_plane: { rate_limit: { requests_per_second: 0.1, burst: 5 } }\n";
+  const { send, url, token } = await attack(limited);
+  const client = createClient({ url, token });
+  const { token: editor } = await client.call("tokens.create", { body: { name: "ci", role: "editor" } });
+  const ask = (text: string) =>
+    send("GET", `${api}/experiments/get?experiment_id=0`, undefined, { authorization: `Bearer ${text}` });
+  for (let count = 0; count < 5; count += 1) expect((await ask(editor)).status).toBe(200);
+  const refused = await ask(editor);
+  expect(refused.status).toBe(429);
+  expect(refused.json().error_code).toBe("REQUEST_LIMIT_EXCEEDED");
+  expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
+
+  const guesses = await Promise.all(Array.from({ length: 60 }, (_, index) => ask(`esp_guess-${index}`)));
+  const later = await ask("esp_guess-last");
+  expect(guesses.filter(({ status }) => status === 401).length).toBeGreaterThan(0);
+  expect(later.status).toBe(429);
+  expect(later.json().error_code).toBe("REQUEST_LIMIT_EXCEEDED");
+  for (let count = 0; count < 20; count += 1) expect((await ask(token)).status).toBe(200);
+  // A training loop of this machine has neither.
+  for (let count = 0; count < 20; count += 1) {
+    expect((await send("GET", `${api}/experiments/get?experiment_id=0`)).status).toBe(200);
   }
 });
