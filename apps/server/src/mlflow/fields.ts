@@ -108,7 +108,7 @@ export function optionalBoolean(fields: Fields, name: string): boolean | undefin
 }
 
 /** A repeated key of a query string comes as a list, a single one as itself. */
-export function optionalList(fields: Fields, name: string): unknown[] {
+function optionalList(fields: Fields, name: string): unknown[] {
   const value = held(fields, name);
   if (value === undefined) return [];
   return Array.isArray(value) ? value : typeof value === "string" ? [value] : invalid(name, value);
