@@ -27,12 +27,12 @@ function whyNoMlflow(): string | undefined {
     env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: folder },
     encoding: "utf8",
   } as const;
-  const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  const [program = "", ...asNobody] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
   for (const words of [
     ["python3", "-m", "venv", folder],
     [python, "-m", "pip", "install", "--quiet", "mlflow-skinny==3.17.2"],
   ]) {
-    const { status, stderr } = spawnSync("setpriv", [...asNobody, ...words], options);
+    const { status, stderr } = spawnSync(program, [...asNobody, ...words], options);
     if (status !== 0) return `${words.join(" ")}: ${stderr.trim().split("\n").at(-1)}`;
   }
   return undefined;

@@ -9,7 +9,7 @@ export interface BodyTimes {
   sweepMilliseconds: number;
 }
 
-export const usualBodyTimes: BodyTimes = {
+const usualBodyTimes: BodyTimes = {
   documentMilliseconds: 60_000,
   silenceMilliseconds: 300_000,
   sweepMilliseconds: 5_000,
