@@ -219,7 +219,7 @@ function send(
 /** By design: not offered, or for the moment unable. */
 const mayFail = ({ status }: Answer): boolean => status === 501 || status === 503;
 const leaks =
-  /\n\s+at .+:\d+|node_modules|SELECT |INSERT |UPDATE .* SET|SQLITE_|syntax error at or near|\/tmp\/|\/work\/|\.ts:\d+/;
+  /\n\s+at .+:\d+|node_modules|SELECT |INSERT |UPDATE .* SET|SQLITE_|syntax error at or near|\/tmp\/|\.ts:\d+/;
 
 async function prepare(url: string): Promise<Known> {
   const post = async (path: string, body: object): Promise<Record<string, never>> => {
