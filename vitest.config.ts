@@ -8,7 +8,8 @@ export default defineConfig({
       "scenarios/**/*.test.ts",
       "examples/**/*.test.ts",
     ],
-    testTimeout: 60_000,
+    // Generous: a busy machine must not fail a test that only waits for its turn.
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: "forks",
   },
