@@ -8,6 +8,8 @@ import type { UrlSigner } from "./http/url-signer.ts";
 export interface ControlPlane {
   project: Project;
   version: string;
+  /** This one among others, as `GET /health` tells it: random, new with each start. */
+  instance: string;
   record: ProjectRecord;
   /** The stack of endpoints, secrets, monitors and artifacts; a run may name another for its computes. */
   stack: OpenStack;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createArtifacts, EspalierError } from "@espalier/core";
@@ -180,6 +181,7 @@ async function compose(
   plane = {
     project,
     version,
+    instance: randomUUID(),
     record,
     stack,
     artifacts,

@@ -6,7 +6,8 @@ import { openApiDocument } from "./openapi.ts";
 
 /** What machines ask: neither has a secret in it. */
 export function registerSystemRoutes(app: FastifyInstance, plane: ControlPlane): void {
-  app.get("/health", { config: { policy: "open" } }, async () => ({ status: "ok", version: plane.version }));
+  const { version, instance } = plane;
+  app.get("/health", { config: { policy: "open" } }, async () => ({ status: "ok", version, instance }));
   app.get("/metrics", { config: { policy: "open" } }, async (_request, reply) => {
     const { contentType, text } = await renderMetrics(plane);
     return reply.type(contentType).send(text);

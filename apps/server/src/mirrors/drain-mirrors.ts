@@ -5,6 +5,7 @@ import type { ControlPlane } from "../control-plane.ts";
 import type { MirrorNames } from "../db/mirror-changes.ts";
 import type { OutboxRow } from "../db/queries/mirrors.ts";
 import { createArtifactFolders } from "../mlflow/artifacts/folders.ts";
+import { refuseItself } from "../transfer/refuse-itself.ts";
 import { deliverRegistry } from "./deliver-registry.ts";
 import { deliverTracking } from "./deliver-tracking.ts";
 import { mirrorComponents, mirrorName } from "./mirror-status.ts";
@@ -33,6 +34,10 @@ async function drain(plane: ControlPlane, component: "tracking" | "registry"): P
   const { record, closing, logger } = plane;
   const mirror = mirrorName(plane.stack.name, component);
   const deliver = deliverer(plane, component, mirror);
+  // Whoever starts again may have mended the address or the credentials.
+  await record.mirrors
+    .retryNow(mirror)
+    .catch((error: unknown) => logger.error({ err: error, mirror }, "a mirror goes on waiting"));
   while (!closing.aborted) {
     let told = 0;
     try {
@@ -89,7 +94,9 @@ function deliverer(
     );
   const shared = { record, mirror, signal, refused, folders: createArtifactFolders(plane) };
   const toldWhole = new Map<string, number>();
+  const address = plane.project.stacks[stack.name]?.[component]?.with?.["tracking_uri"];
   return async (rows) => {
+    if (typeof address === "string") await refuseItself(plane, address);
     // Asked for each time: a tool that could not be opened says why, and that is the mirror's error.
     if (component === "tracking") {
       const { tracking } = stack;

@@ -108,7 +108,10 @@ async function mirrorChecks(plane: ControlPlane): Promise<Check[]> {
       lastDeliveredAt === undefined ? "nothing told yet" : `last told ${new Date(lastDeliveredAt).toISOString()}`;
     const message = `${pending} changes wait, ${last}`;
     if (tries === 0) return { name, status: "ok", message };
-    const hint = "It is told as soon as it answers; nothing is lost meanwhile.";
+    const passes = /^(UNREACHABLE|UNAVAILABLE|TIMEOUT|RATE_LIMITED|DISK_FULL): /.test(lastError ?? "");
+    const hint = passes
+      ? "It is told as soon as it answers; nothing is lost meanwhile."
+      : "Mend it in espalier.yaml, in the secret or on the server, and start the control plane again; nothing is lost meanwhile.";
     return { name, status: "warn", message: `${message}; ${tries} tries failed: ${lastError ?? ""}`, hint };
   });
 }

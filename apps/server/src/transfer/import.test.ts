@@ -131,7 +131,10 @@ test("what is no store is told at once", async () => {
   const code = (source: string) =>
     client.call("transfers.import", { body: { source } }).then(
       () => "nothing",
-      (error: { code: string }) => error.code,
+      (error: { code: string; hint?: string }) => {
+        expect(error.hint, source).toBeDefined();
+        return error.code;
+      },
     );
   expect(await code("empty")).toBe("INVALID_INPUT");
   expect(await code("text.db")).toBe("INVALID_INPUT");
@@ -142,6 +145,20 @@ test("what is no store is told at once", async () => {
   other.exec("CREATE TABLE t (a)");
   other.close();
   expect(await code("other.db")).toBe("INVALID_INPUT");
+});
+
+test("this very control plane is no server to import from or to export to", async () => {
+  const { client, url, folder } = await open();
+  await bring(client, folder);
+  const runs = async () => (await mlflow(url, "experiments/search", { max_results: "100" })).experiments;
+  const before = await runs();
+  const refused = { code: "CONFLICT", message: expect.stringContaining("itself") };
+  await expect(client.call("transfers.import", { body: { source: `${url}/` } })).rejects.toMatchObject(refused);
+  const aliased = url.replace("127.0.0.1", "localhost");
+  for (const target of [url, aliased]) {
+    await expect(client.call("transfers.export", { body: { target } })).rejects.toMatchObject(refused);
+  }
+  expect(await runs()).toEqual(before);
 });
 
 test("a link that leads out of the folder is not followed, and told", async () => {

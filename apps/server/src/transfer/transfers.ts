@@ -8,6 +8,7 @@ import { countExported } from "./count-exported.ts";
 import { exportMlflow } from "./export-mlflow.ts";
 import type { ExportOptions } from "./export-target.ts";
 import { type ImportOptions, importMlflow } from "./import-mlflow.ts";
+import { refuseItself } from "./refuse-itself.ts";
 import { openTrackedSource, type SourceOptions } from "./sources/open-source-of.ts";
 import { noProgress, type TransferContext, type TransferProgress, type TransferResult } from "./transfer-port.ts";
 
@@ -125,6 +126,7 @@ export function createTransfers(plane: ControlPlane): Transfers {
     show,
     get,
     import: async ({ source: given, artifactRoot, credentials, ...options }, actor) => {
+      if (/^https?:/.test(given)) await refuseItself(plane, given);
       const absolute = (path: string): string => resolve(plane.project.directory, path);
       const source = await openTrackedSource({
         source: /^[a-z][a-z0-9+.-]+:/i.test(given) ? given : absolute(given),
@@ -151,6 +153,7 @@ export function createTransfers(plane: ControlPlane): Transfers {
       // The same ties as the mirrors have, so that an export and a mirror to one server make one thing of one.
       const tracker = parts.createMlflowTrackerMirror(api, { project, experimentPrefix, files: options.artifacts });
       const registry = parts.createMlflowRegistryMirror(api, { project, files: options.artifacts });
+      await refuseItself(plane, target);
       await tracker.check({ signal: plane.closing });
       return begin("export", api.uri, options, actor, async (context) =>
         exportMlflow(

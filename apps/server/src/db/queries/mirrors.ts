@@ -31,6 +31,8 @@ export interface MirrorQueries {
   /** Forgets changes up to a number. */
   delivered(mirror: string, number: number): Promise<void>;
   failed(mirror: string, error: string, retryInSeconds: number): Promise<void>;
+  /** Ends the wait after a failure. */
+  retryNow(mirror: string): Promise<void>;
   /** Gives back what `claim` took. */
   release(mirror: string): Promise<void>;
   /** What a thing of ours is called over there. */
@@ -117,6 +119,15 @@ export function createMirrorQueries(database: RecordDatabase): MirrorQueries {
             due_at: due,
           }),
         )
+        .execute();
+    },
+    retryNow: async (mirror) => {
+      await kysely
+        .updateTable("mirror_status")
+        .set({ due_at: 0 })
+        .where("project_id", "=", projectId)
+        .where("mirror", "=", mirror)
+        .where("tries", ">", 0)
         .execute();
     },
     release: async (mirror) => {

@@ -14,6 +14,7 @@ import { checked, metaOf, noMeta, texts } from "./mlruns-files.ts";
 import { readRegistry } from "./mlruns-registry.ts";
 import { datasetMeta, experimentMeta, inputMeta, modelMeta, readMetricLine, runMeta } from "./mlruns-shapes.ts";
 import { openStoreFolder, type StoreFolder } from "./store-folder.ts";
+import { whatIsAStore } from "./what-is-a-store.ts";
 
 /** Folders of an experiment that are no runs. */
 const reserved = new Set(["tags", "datasets", "traces", "models"]);
@@ -28,7 +29,7 @@ export async function openMlruns(directory: string): Promise<TrackedSource> {
       "INVALID_INPUT",
       `${directory} is no MLflow store: no folder in it has a meta.yaml of an experiment`,
       {
-        hint: "Give the `mlruns` folder itself, an mlflow.db, or the address of an MLflow server.",
+        hint: whatIsAStore,
       },
     );
   }

@@ -3,6 +3,7 @@ import { EspalierError, type TrackedSource } from "@espalier/core";
 import { loadMlflowParts } from "@espalier/host";
 import { openMlruns } from "./mlruns-source.ts";
 import { openSqlite } from "./sqlite-source.ts";
+import { whatIsAStore } from "./what-is-a-store.ts";
 
 export interface SourceOptions {
   /** http(s) address, `mlruns` folder, or file of an SQLite store (also as sqlite:///path). Paths are absolute. */
@@ -39,7 +40,7 @@ export async function openTrackedSource({
   }
   const path = source.replace(/^sqlite:\/{3}/, "").replace(/^file:(\/\/)?/, "");
   const found = await stat(path).catch((cause: unknown) => {
-    throw new EspalierError("INVALID_INPUT", `There is no ${path}`, { cause });
+    throw new EspalierError("INVALID_INPUT", `There is no ${path}`, { cause, hint: whatIsAStore });
   });
   return found.isDirectory() ? openMlruns(path) : openSqlite(path, artifacts);
 }

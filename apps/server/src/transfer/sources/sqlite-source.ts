@@ -8,6 +8,7 @@ import { readSqlRegistry } from "./sqlite-registry.ts";
 import { readSqlRuns } from "./sqlite-runs.ts";
 import { pointOf, type SqlStore, text } from "./sqlite-values.ts";
 import { openStoreFolder } from "./store-folder.ts";
+import { whatIsAStore } from "./what-is-a-store.ts";
 
 const required: Readonly<Record<string, readonly string[]>> = {
   experiments: ["experiment_id", "name", "lifecycle_stage"],
@@ -109,7 +110,7 @@ function storeOf(database: DatabaseSync): SqlStore {
 function checkSchema(store: SqlStore, path: string): string {
   try {
     if (!store.has("alembic_version") || !store.has("experiments")) {
-      throw new EspalierError("INVALID_INPUT", `${path} is no database of MLflow's`);
+      throw new EspalierError("INVALID_INPUT", `${path} is no database of MLflow's`, { hint: whatIsAStore });
     }
     for (const [table, columns] of Object.entries(required)) {
       const missing = columns.find((column) => !store.has(table, column));
@@ -125,9 +126,14 @@ function checkSchema(store: SqlStore, path: string): string {
     return String(store.all("SELECT version_num FROM alembic_version")[0]?.["version_num"] ?? "unknown");
   } catch (error) {
     if (error instanceof EspalierError) throw error;
-    throw new EspalierError("INVALID_INPUT", `${path} can not be read as a database: ${String(error)}`, {
-      cause: error,
-    });
+    throw new EspalierError(
+      "INVALID_INPUT",
+      `${path} can not be read as a database: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+        hint: whatIsAStore,
+      },
+    );
   }
 }
 

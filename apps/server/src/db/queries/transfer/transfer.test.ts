@@ -172,6 +172,8 @@ describeOnBoth("imports and mirrors in the record", await startPostgres(), ({ op
     await mirrors.failed("s/tracking", "UNREACHABLE", 60);
     expect(await mirrors.claim("s/tracking", 60)).toBe(false);
     expect(await mirrors.status("s/tracking")).toMatchObject({ pending: 3, tries: 2, lastError: "UNREACHABLE" });
+    await mirrors.retryNow("s/tracking");
+    expect(await mirrors.claim("s/tracking", 60)).toBe(true);
     await mirrors.delivered("s/tracking", 2);
     expect(await mirrors.claim("s/tracking", 60)).toBe(true);
     await mirrors.release("s/tracking");
