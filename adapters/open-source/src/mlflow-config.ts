@@ -2,7 +2,10 @@ import type { ToolManifest } from "@espalier/core";
 import { z } from "zod";
 
 const connectionShape = {
-  tracking_uri: z.url({ protocol: /^https?$/ }).describe("Address of the MLflow server."),
+  tracking_uri: z
+    .url({ protocol: /^https?$/ })
+    .refine((address) => !/^[^/]*\/\/[^/]*@/.test(address), "credentials come from secrets, not in the address")
+    .describe("Address of the MLflow server."),
   token_secret: z.string().min(1).optional().describe("Name of the secret that holds a bearer token."),
   username: z.string().min(1).optional().describe("For basic authentication, with `password_secret`."),
   password_secret: z.string().min(1).optional().describe("Name of the secret that holds the password."),

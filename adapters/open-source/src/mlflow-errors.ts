@@ -34,6 +34,7 @@ export function fromMlflowAnswer(
 
 const hints: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: "The server wants other credentials: a bearer token, or a user and a password.",
+  UNSUPPORTED: "It is an older MLflow server, or not the address that MLFLOW_TRACKING_URI has.",
   PERMISSION_DENIED: "The server's administrator decides what these credentials may do.",
 };
 

@@ -16,7 +16,7 @@ export function printError(error: EspalierError, asJson: boolean): void {
     printJson({ error: error.toJSON() });
     return;
   }
-  const place = error.at === undefined ? "" : `${colors.bold(error.at)}: `;
+  const place = error.at === undefined || error.message.startsWith(error.at) ? "" : `${colors.bold(error.at)}: `;
   const lines = [`${colors.red("error")} ${colors.dim(error.code)} ${place}${error.message}`];
   const faults = error.details.faults;
   if (Array.isArray(faults) && faults.length > 1) {

@@ -47,7 +47,7 @@ export async function requireVerdict(
   throw new EspalierError("UNGATED", "No gate has let this model through", {
     at,
     details: { digest },
-    hint: "Take the `model` output of a `gate` step, or say `gate: none`, which is recorded.",
+    hint: "Take the `model` output of a `gate` step, or say `gate: none` (`espalier deploy --no-gate`), which is recorded.",
   });
 }
 

@@ -11,7 +11,9 @@ export const modelNameSchema = z
   .regex(/^[^/:]*[^/:\s][^/:]*$/, "a model's name holds no '/' and no ':'");
 
 /** `latest` and numbers are versions, not aliases. */
-const aliasSchema = z.string().regex(/^(?!latest$|[vV]?\d+$)[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/i);
+const aliasSchema = z.string().regex(/^(?!latest$|[vV]?\d+$)[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/i, {
+  error: "An alias has letters, digits, '_', '-' and '.', and is neither `latest` nor a version's number",
+});
 
 export const modelVersionSchema = z.object({
   name: z.string(),

@@ -79,7 +79,7 @@ export const transferRoutes = defineRoutes({
       "Brings experiments, runs, models and files of an MLflow server, an mlruns folder or an SQLite store; goes on where an earlier one stopped",
     body: z.strictObject({
       /** http(s) address, or a path on the control plane's machine. */
-      source: z.string().min(1).max(4000),
+      source: z.string().min(1, "It is empty: name a server, a folder or a file").max(4000),
       artifactRoot: z.string().min(1).max(4000).optional(),
       artifacts: z.boolean().default(true),
       experimentPrefix: prefix,
@@ -95,7 +95,7 @@ export const transferRoutes = defineRoutes({
     kind: "json",
     summary: "Carries experiments, runs and models into an MLflow server; goes on where an earlier one stopped",
     body: z.strictObject({
-      target: z.string().min(1).max(4000),
+      target: z.string().min(1, "It is empty: give the address of an MLflow server").max(4000),
       artifacts: z.boolean().default(true),
       experimentPrefix: prefix,
       /** Names of experiments; all of them when it is left out. */
