@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { columnTypeSchema, EspalierError, type InputColumn } from "@espalier/core";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
+import { fromDiskError, hasSystemCode } from "./disk-errors.ts";
 
 const mlmodelSchema = z.looseObject({
   flavors: z.looseObject({ onnx: z.looseObject({ data: z.string().default("model.onnx") }).optional() }),
@@ -22,7 +23,10 @@ export interface Mlmodel {
 
 /** An MLmodel folder's ONNX flavour; nothing else in it is looked at. undefined: there is no MLmodel. INVALID_DATA, UNSUPPORTED. */
 export async function readMlmodel(folder: string, name: string): Promise<Mlmodel | undefined> {
-  const text = await readFile(join(folder, "MLmodel"), "utf8").catch(() => undefined);
+  const text = await readFile(join(folder, "MLmodel"), "utf8").catch((error: unknown) => {
+    if (hasSystemCode(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw fromDiskError(error, join(folder, "MLmodel"));
+  });
   if (text === undefined) return undefined;
   const at = `${name}/MLmodel`;
   const parsed = mlmodelSchema.safeParse(readYaml(text));
