@@ -12,9 +12,18 @@ export interface Prepared<Row> {
   first(runner: QueryRunner, parameters: readonly unknown[]): Promise<Row | undefined>;
 }
 
+/** Texts of such statements, which PostgreSQL too is to keep ready. */
+const kept = new Map<string, string>();
+
+/** The name under which PostgreSQL keeps the statement; undefined of one that is made for its request alone. */
+export function statementName(text: string): string | undefined {
+  return kept.get(text);
+}
+
 /** `text` has `?` for parameters, and none inside a literal; PostgreSQL gets `$1`, `$2`, ... */
 export function prepared<Row>(database: Pick<RecordDatabase, "kind">, text: string): Prepared<Row> {
   const own = parametersFor(database.kind, text);
+  if (!kept.has(own)) kept.set(own, `espalier_${kept.size}`);
   const all = async (runner: QueryRunner, parameters: readonly unknown[]): Promise<Row[]> =>
     (await runner.executeQuery<Row>(CompiledQuery.raw(own, [...parameters]) as CompiledQuery<Row>)).rows;
   return { all, first: async (runner, parameters) => (await all(runner, parameters))[0] };

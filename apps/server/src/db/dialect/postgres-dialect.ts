@@ -1,5 +1,6 @@
 import { type Dialect, PostgresDialect, type PostgresPoolClient } from "kysely";
 import pg from "pg";
+import { statementName } from "../prepared.ts";
 import { fromPostgresError } from "./postgres-errors.ts";
 
 const int8 = 20;
@@ -34,7 +35,9 @@ export function postgresDialect(url: string, maximumConnections = 10): Dialect {
           release: (destroy?: boolean) => client.release(destroy),
           query: (async (text: string, parameters: unknown[]) => {
             try {
-              return await client.query(text, parameters.map(toPostgres));
+              const values = parameters.map(toPostgres);
+              const name = statementName(text);
+              return await (name === undefined ? client.query(text, values) : client.query({ name, text, values }));
             } catch (error) {
               throw fromPostgresError(error);
             }

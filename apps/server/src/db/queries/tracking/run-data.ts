@@ -74,6 +74,30 @@ export function toRunInfo(row: RunRow): TrackedRunInfo {
 
 type OfRun<Row> = Row & { run_id: string };
 
+const [metricKind, paramKind, tagKind, modelKind, inputKind] = [1, 2, 3, 4, 5] as const;
+const noNumber = "CAST(NULL AS DOUBLE PRECISION)";
+
+/** Of a model: `key` is its id, `text` the direction. Of an input: `key` is the dataset's id. */
+type LoggedRow = OfRun<{
+  kind: number;
+  key: string;
+  text: string | null;
+  number: number | null;
+  is_nan: number;
+  step: number | bigint;
+  timestamp: number | bigint;
+}>;
+
+function addLogged(run: TrackedRun, { kind, key, text, number, is_nan, step, timestamp }: LoggedRow): void {
+  const value = text ?? "";
+  if (kind === metricKind)
+    run.metrics.push({ key, value: metricValue({ value: number ?? 0, is_nan }), step, timestamp });
+  else if (kind === paramKind) run.params.push({ key, value });
+  else if (kind === tagKind) run.tags.push({ key, value });
+  else if (value === "input") run.modelInputs.push(key);
+  else run.modelOutputs.push({ modelId: key, step });
+}
+
 export interface RunDataReader {
   /** The runs of these rows with all that is logged to them, in the same order. At most some thousands at a time. */
   load(runner: QueryRunner, rows: readonly RunRow[]): Promise<TrackedRun[]>;
@@ -81,19 +105,18 @@ export interface RunDataReader {
 
 export function createRunDataReader(database: RecordDatabase): RunDataReader {
   const where = (table: string): string => `${table}.project_id = ? AND ${inList(database, `${table}.run_id`)}`;
-  const metrics = prepared<
-    OfRun<{ key: string; step: number | bigint; timestamp: number | bigint; value: number; is_nan: number }>
-  >(
+  // All that most runs have, in one statement: on PostgreSQL each further one costs a round trip.
+  const logged = prepared<LoggedRow>(
     database,
-    `SELECT run_id, key, step, timestamp, value, is_nan FROM latest_metrics WHERE ${where("latest_metrics")} ORDER BY run_id, key`,
-  );
-  const params = prepared<OfRun<KeyValue>>(
-    database,
-    `SELECT run_id, key, value FROM params WHERE ${where("params")} ORDER BY run_id, key`,
-  );
-  const tags = prepared<OfRun<KeyValue>>(
-    database,
-    `SELECT run_id, key, value FROM tags WHERE ${where("tags")} ORDER BY run_id, key`,
+    `SELECT kind, run_id, key, text, number, is_nan, step, timestamp FROM (
+      SELECT ${metricKind} AS kind, run_id, key, CAST(NULL AS TEXT) AS text, value AS number, is_nan, step, timestamp
+        FROM latest_metrics WHERE ${where("latest_metrics")}
+      UNION ALL SELECT ${paramKind}, run_id, key, value, ${noNumber}, 0, 0, 0 FROM params WHERE ${where("params")}
+      UNION ALL SELECT ${tagKind}, run_id, key, value, ${noNumber}, 0, 0, 0 FROM tags WHERE ${where("tags")}
+      UNION ALL SELECT ${modelKind}, run_id, model_id, direction, ${noNumber}, 0, step, 0
+        FROM run_models WHERE ${where("run_models")}
+      UNION ALL SELECT ${inputKind}, run_id, dataset_id, CAST(NULL AS TEXT), ${noNumber}, 0, 0, 0 FROM inputs WHERE ${where("inputs")}
+    ) AS logged ORDER BY kind, run_id, CASE WHEN kind = ${modelKind} THEN step ELSE 0 END, key`,
   );
   const datasets = prepared<
     OfRun<{
@@ -115,10 +138,29 @@ export function createRunDataReader(database: RecordDatabase): RunDataReader {
     database,
     `SELECT run_id, dataset_id, key, value FROM input_tags WHERE ${where("input_tags")} ORDER BY run_id, dataset_id, key`,
   );
-  const models = prepared<OfRun<{ model_id: string; direction: string; step: number | bigint }>>(
-    database,
-    `SELECT run_id, model_id, direction, step FROM run_models WHERE ${where("run_models")} ORDER BY run_id, direction, step, model_id`,
-  );
+  async function addDatasets(
+    runner: QueryRunner,
+    runs: ReadonlyMap<string, TrackedRun>,
+    parameters: readonly unknown[],
+  ): Promise<void> {
+    const found = new Map<string, RunDataset>();
+    for (const row of await datasets.all(runner, parameters)) {
+      const dataset: RunDataset = {
+        name: row.name,
+        digest: row.digest,
+        sourceType: row.source_type,
+        source: row.source,
+        schema: row.schema_json ?? undefined,
+        profile: row.profile_json ?? undefined,
+        tags: [],
+      };
+      found.set(`${row.run_id} ${row.dataset_id}`, dataset);
+      runs.get(row.run_id)?.datasets.push(dataset);
+    }
+    for (const { run_id, dataset_id, key, value } of await inputTags.all(runner, parameters)) {
+      found.get(`${run_id} ${dataset_id}`)?.tags.push({ key, value });
+    }
+  }
 
   return {
     load: async (runner, rows) => {
@@ -136,40 +178,13 @@ export function createRunDataReader(database: RecordDatabase): RunDataReader {
       }
       if (runs.size === 0) return [];
       const parameters = [database.projectId, listParameter(database, [...runs.keys()])];
-      for (const row of await metrics.all(runner, parameters)) {
-        const { key, step, timestamp } = row;
-        runs.get(row.run_id)?.metrics.push({ key, value: metricValue(row), step, timestamp });
+      let hasInputs = false;
+      for (const row of await logged.all(runner, Array.from({ length: 5 }, () => parameters).flat())) {
+        const run = runs.get(row.run_id);
+        if (row.kind === inputKind) hasInputs = true;
+        else if (run !== undefined) addLogged(run, row);
       }
-      for (const { run_id, key, value } of await params.all(runner, parameters)) {
-        runs.get(run_id)?.params.push({ key, value });
-      }
-      for (const { run_id, key, value } of await tags.all(runner, parameters))
-        runs.get(run_id)?.tags.push({ key, value });
-      const inputs = await datasets.all(runner, parameters);
-      const found = new Map<string, RunDataset>();
-      for (const row of inputs) {
-        const dataset: RunDataset = {
-          name: row.name,
-          digest: row.digest,
-          sourceType: row.source_type,
-          source: row.source,
-          schema: row.schema_json ?? undefined,
-          profile: row.profile_json ?? undefined,
-          tags: [],
-        };
-        found.set(`${row.run_id} ${row.dataset_id}`, dataset);
-        runs.get(row.run_id)?.datasets.push(dataset);
-      }
-      if (inputs.length > 0) {
-        for (const { run_id, dataset_id, key, value } of await inputTags.all(runner, parameters)) {
-          found.get(`${run_id} ${dataset_id}`)?.tags.push({ key, value });
-        }
-      }
-      for (const { run_id, model_id, direction, step } of await models.all(runner, parameters)) {
-        const run = runs.get(run_id);
-        if (direction === "input") run?.modelInputs.push(model_id);
-        else run?.modelOutputs.push({ modelId: model_id, step });
-      }
+      if (hasInputs) await addDatasets(runner, runs, parameters);
       return [...runs.values()];
     },
   };

@@ -35,19 +35,34 @@ export function runCondition(database: RecordDatabase, comparison: FilterCompari
     const rows = sql`SELECT 1 FROM ${sql.table(loggedTables[entity])} f
       WHERE f.project_id = ${database.projectId} AND f.run_id = r.run_id AND f.key = ${key}`;
     if (operator === "IS NULL") return sql<boolean>`NOT EXISTS (${rows})`;
-    return sql<boolean>`EXISTS (${rows} AND ${loggedValue("f", comparison)})`;
+    return sql<boolean>`EXISTS (${rows} AND ${loggedValue(plain(database, "f"), comparison)})`;
   }
   if (entity === "dataset") return datasetCondition(database, comparison);
   if (key === "start_time" || key === "end_time") return compareInteger(sql.ref(`r.${key}`), comparison);
   return compareText(key === "artifact_uri" ? artifactUri : sql.ref(`r.${key}`), comparison);
 }
 
+/** Columns of a table, as an index may hold them. */
+export const columnsOf =
+  (alias: string) =>
+  (name: string): RawBuilder<unknown> =>
+    sql.ref(`${alias}.${name}`);
+
+/**
+ * Columns that no index is used for. SQLite makes a join of an EXISTS, and without statistics takes the index by value for it: all rows
+ * above a bound, anew for each run, instead of the one row of the run.
+ */
+function plain({ kind }: RecordDatabase, alias: string): (name: string) => RawBuilder<unknown> {
+  const column = columnsOf(alias);
+  return kind === "sqlite" ? (name) => sql`+${column(name)}` : column;
+}
+
 /** The comparison as a condition on one row of what is logged under the key. NaN is unlike every number, and nothing else. */
-export function loggedValue(alias: string, comparison: FilterComparison): Condition {
+export function loggedValue(column: (name: string) => RawBuilder<unknown>, comparison: FilterComparison): Condition {
   if (comparison.operator === "IS NOT NULL") return sql<boolean>`1 = 1`;
-  if (comparison.entity !== "metric") return compareText(sql.ref(`${alias}.value`), comparison);
-  const value = compareDouble(sql.ref(`${alias}.value`), comparison);
-  const isNan = sql.ref<number>(`${alias}.is_nan`);
+  if (comparison.entity !== "metric") return compareText(column("value") as RawBuilder<string>, comparison);
+  const value = compareDouble(column("value") as RawBuilder<number>, comparison);
+  const isNan = column("is_nan");
   return comparison.operator === "!=" ? sql`(${isNan} = 1 OR ${value})` : sql`(${isNan} = 0 AND ${value})`;
 }
 

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { RecordDatabase } from "../../database.ts";
 import { compareText, type FilterComparison } from "../filtering.ts";
 import {
+  columnsOf,
   inScope,
   isLogged,
   type LoggedEntity,
@@ -18,6 +19,8 @@ export interface Driver {
   from: RawBuilder<unknown>;
   where: RawBuilder<boolean>;
   rows: RawBuilder<unknown>;
+  /** The ids of the same, where it is a comparison of something logged. */
+  ids?: RawBuilder<unknown>;
   /** The comparison that need not be made again. */
   comparison?: FilterComparison;
 }
@@ -32,7 +35,7 @@ const indexes: Readonly<Record<LoggedEntity, string>> = {
 const indexedText = (column: RawBuilder<unknown>): RawBuilder<string> => sql`substr(${column}, 1, 64)`;
 
 /** SQLite is told the index, for its planner does not know how many rows a value keeps; PostgreSQL's does. */
-function indexedBy({ kind }: RecordDatabase, index: string): RawBuilder<unknown> {
+export function indexedBy({ kind }: RecordDatabase, index: string): RawBuilder<unknown> {
   return kind === "sqlite" ? sql`INDEXED BY ${sql.ref(index)}` : sql``;
 }
 
@@ -64,7 +67,7 @@ function idDriver(database: RecordDatabase, comparison: FilterComparison): Drive
 
 function loggedDriver(database: RecordDatabase, entity: LoggedEntity, comparison: FilterComparison): Driver {
   const rows = loggedRows(database, entity, "d", comparison.key);
-  const value = loggedValue("d", comparison);
+  const value = loggedValue(columnsOf("d"), comparison);
   const cut =
     entity !== "metric" && comparison.operator === "="
       ? sql<boolean>`${indexedText(sql.ref("d.value"))} = ${indexedText(sql`${String(comparison.value)}`)}`
@@ -74,6 +77,7 @@ function loggedDriver(database: RecordDatabase, entity: LoggedEntity, comparison
     from: withRuns(database, rows.from),
     where: sql<boolean>`${where} AND r.project_id = ${database.projectId} AND r.run_id = d.run_id`,
     rows: sql`SELECT 1 FROM ${rows.from} WHERE ${where}`,
+    ids: sql`SELECT d.run_id FROM ${rows.from} WHERE ${where}`,
     comparison,
   };
 }

@@ -1,8 +1,16 @@
 import { type RawBuilder, sql } from "kysely";
 import type { RecordDatabase } from "../../database.ts";
 import type { FilterComparison, OrderTerm } from "../filtering.ts";
-import { inScope, isLogged, loggedTables, loggedValue, type RunScope, runCondition } from "./search-run-conditions.ts";
-import { type Driver, loggedWalk, scopeDriver } from "./search-run-drivers.ts";
+import {
+  columnsOf,
+  inScope,
+  isLogged,
+  loggedTables,
+  loggedValue,
+  type RunScope,
+  runCondition,
+} from "./search-run-conditions.ts";
+import { type Driver, indexedBy, loggedWalk, scopeDriver } from "./search-run-drivers.ts";
 import {
   behind,
   direction,
@@ -57,8 +65,15 @@ export function walkByStart(database: RecordDatabase, search: RunSearch): Segmen
   return [{ ...collect(database, search, scope), indexed: (value) => value, rows }];
 }
 
-/** Along the index of what is ordered by: runs with a value, then those with NaN, then those with none. undefined without an index. */
-export function walkByValue(database: RecordDatabase, search: RunSearch): Segment[] | undefined {
+/**
+ * Along the index of what is ordered by: runs with a value, then those with NaN, then those with none. undefined without an index. What
+ * the `sets` keep is gathered first and asked for by id: that is for walks so long that a look at each run would cost more.
+ */
+export function walkByValue(
+  database: RecordDatabase,
+  search: RunSearch,
+  sets: readonly Driver[] = [],
+): Segment[] | undefined {
   const [term] = search.order;
   const [first, ...others] = sortColumns(database, search.order);
   if (term === undefined || first === undefined || !isLogged(term.entity)) return undefined;
@@ -66,13 +81,17 @@ export function walkByValue(database: RecordDatabase, search: RunSearch): Segmen
   // Comparisons of the very value that is walked cut the walk short.
   const isOnWalk = (one: FilterComparison): boolean =>
     one.entity === entity && one.key === key && one.operator !== "IS NULL";
-  const onWalk = search.filter.filter(isOnWalk).map((one) => loggedValue("o0", one));
-  const asked = conditions(database, search, (one) => !isOnWalk(one));
+  const onWalk = search.filter.filter(isOnWalk).map((one) => loggedValue(columnsOf("o0"), one));
+  const gathered = sets.filter(({ ids, comparison }) => ids !== undefined && comparison && !isOnWalk(comparison));
+  const isGathered = new Set(gathered.map(({ comparison }) => comparison));
+  const asked = conditions(database, search, (one) => !isOnWalk(one) && !isGathered.has(one));
+  const isIn = (column: string): RawBuilder<boolean>[] =>
+    gathered.map(({ ids }) => sql<boolean>`${sql.ref(column)} IN (${ids})`);
   const values = loggedWalk(database, entity, key, false);
   const segments: Segment[] = [
     {
       from: values.from,
-      where: all([values.where, ...onWalk]),
+      where: all([values.where, ...onWalk, ...isIn("o0.run_id")]),
       conditions: asked,
       columns: [{ value: first.value, kind: first.kind, ascending: first.ascending }, ...others],
       shared: 0,
@@ -84,7 +103,7 @@ export function walkByValue(database: RecordDatabase, search: RunSearch): Segmen
     const nans = loggedWalk(database, entity, key, true);
     segments.push({
       from: nans.from,
-      where: all([nans.where, ...onWalk]),
+      where: all([nans.where, ...onWalk, ...isIn("o0.run_id")]),
       conditions: asked,
       columns: others,
       shared: 1,
@@ -96,7 +115,13 @@ export function walkByValue(database: RecordDatabase, search: RunSearch): Segmen
   const scope = scopeDriver(database, search);
   return [
     ...segments,
-    { from: scope.from, where: scope.where, conditions: [missing, ...asked], columns: others, shared: 2 },
+    {
+      from: scope.from,
+      where: scope.where,
+      conditions: [...isIn("r.run_id"), missing, ...asked],
+      columns: others,
+      shared: 2,
+    },
   ];
 }
 
@@ -168,12 +193,10 @@ export async function sampleWalk(
       coalesce(sum(CASE WHEN ${all(asked)} THEN 1 ELSE 0 END), 0) AS kept
     FROM (SELECT ${rows.id} AS run_id FROM ${rows.from} WHERE ${all(where)}
       ORDER BY ${indexed(first.value)} ${direction(first)} LIMIT ${size}) AS walk
-    CROSS JOIN runs AS r WHERE r.project_id = ${database.projectId} AND r.run_id = walk.run_id`.execute(
-    database.reader,
-    {
-      signal,
-    },
-  );
+    CROSS JOIN runs AS r ${indexedBy(database, "runs_by_id")}
+    WHERE r.project_id = ${database.projectId} AND r.run_id = walk.run_id`.execute(database.reader, {
+    signal,
+  });
   const { walked = 0, kept = 0 } = found.rows[0] ?? {};
   return { walked: Number(walked), kept: Number(kept) };
 }

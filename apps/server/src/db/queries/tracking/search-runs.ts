@@ -25,11 +25,13 @@ export interface FoundRuns {
 export interface SearchBounds {
   /** Counting stops here: beyond it, all that matters is that there are many. */
   mostCounted: number;
-  /** So few runs are sorted before anything could be found out about them; so many are tried of a walk. */
+  /** So few runs are sorted before anything could be found out about them. */
   few: number;
+  /** So many runs are tried of a walk. */
+  tried: number;
 }
 
-const usualBounds: SearchBounds = { mostCounted: 20_000, few: 2000 };
+const usualBounds: SearchBounds = { mostCounted: 10_000, few: 2000, tried: 500 };
 
 /** Ids of the runs that the filter keeps. Errors: INVALID_INPUT for a cursor that no search with this order gave. */
 export async function findRuns(
@@ -63,7 +65,8 @@ export async function findRuns(
 /**
  * Chooses where to begin. Three ways lead to the same answer: through every run that one comparison keeps (when its index says these are
  * few), through every run of the experiments, or along the index of what is ordered by until the page is full. What each costs is
- * counted, up to a bound, and for the last tried on the first runs of the walk.
+ * counted, up to a bound, and for the last tried on the first runs of the walk. A walk that may be long, since what is ordered by and what
+ * is filtered by are at odds, has what the filter keeps gathered before it; PostgreSQL's planner does that by itself.
  */
 async function planSearch(
   database: RecordDatabase,
@@ -71,7 +74,7 @@ async function planSearch(
   wanted: number,
   after: RunPosition | undefined,
   signal: AbortSignal | undefined,
-  { few, mostCounted }: SearchBounds,
+  { few, mostCounted, tried }: SearchBounds,
 ): Promise<Segment[]> {
   const byStart = walkByStart(database, search);
   if (byStart !== undefined && search.filter.length === 0) return byStart;
@@ -83,9 +86,11 @@ async function planSearch(
   // Behind the values lie only NaN and nothing: no walk is shorter than to look at all of them.
   const isBehindValues = (after?.[0]?.class ?? 0) > 0;
   if (walk === undefined || start === undefined || smallest.size <= few || isBehindValues) return collected;
-  const { walked, kept } = await sampleWalk(database, start, after, few, signal);
-  const isWorthIt = walked === few && kept > 0 && (few * wanted) / kept < smallest.size;
-  return kept >= wanted || isWorthIt ? walk : collected;
+  const { walked, kept } = await sampleWalk(database, start, after, tried, signal);
+  const isWorthIt = walked === tried && kept > 0 && (tried * wanted) / kept < smallest.size;
+  if (kept >= wanted || isWorthIt) return walk;
+  if (smallest.size < mostCounted || byStart !== undefined || database.kind === "postgres") return collected;
+  return walkByValue(database, search, drivers) ?? collected;
 }
 
 async function smallestOf(
