@@ -22,22 +22,23 @@ test("reads one row a run for a comparison, and not all rows above its bound", a
   await store(database, made);
   // At odds: whoever walks from the greatest k meets what the filter keeps only at the end.
   const above = (value: number) => ({ entity: "metric", key: "l", operator: ">" as const, value });
-  const filter = [above(-150), above(-200)];
   const byMetric = { entity: "metric", key: "k", ascending: false };
-  const byName = { entity: "attribute", key: "run_name", ascending: true };
-  for (const [term, mostCounted] of [
-    [byMetric, 1000],
-    [byMetric, 10],
-    [byName, 1000],
-    [byName, 10],
+  const byId = { entity: "attribute", key: "run_id", ascending: true };
+  const two = [above(-150), above(-200)];
+  const one = [above(-150)];
+  for (const [filter, order, mostCounted] of [
+    [two, [byMetric], 1000],
+    [one, [byMetric], 10],
+    [two, [byId, byMetric], 1000],
+    [one, [byId, byMetric], 10],
   ] as const) {
     const sizes = { few: 0, tried: 10, mostCounted };
-    const query: RunSearch = { experimentIds: ["1"], stages: ["active"], filter, order: [term] };
+    const query: RunSearch = { experimentIds: ["1"], stages: ["active"], filter, order };
     const { watched, plans } = watchPlans(database);
     const found = await findRuns(watched, query, { limit: 100, cursor: undefined }, undefined, sizes);
     expect(found.ids).toEqual(expectedIds(made, query).slice(0, 100));
     const steps = await plans();
-    expect(steps.filter((step) => step.includes("latest_metrics_by_value")).length).toBeGreaterThan(1);
+    expect(steps.filter((step) => step.includes("latest_metrics_by_value")).length).toBeGreaterThan(0);
     expect(steps.filter((step) => /EXISTS|\bf\b/.test(step) && step.includes("by_value"))).toEqual([]);
     expect(steps.filter((step) => step.startsWith("SCAN r "))).toEqual([]);
   }
