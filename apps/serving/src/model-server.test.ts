@@ -4,7 +4,7 @@ import { columnModel, columnSignature, logisticModel, matrixSignature, writeMode
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createBatcher } from "./model/batcher.ts";
 import { encode } from "./model/layout.ts";
-import { loadModel } from "./model/load-model.ts";
+import { openGraph } from "./model/onnx-graph.ts";
 import { tableFromRows } from "./model/table.ts";
 import { type RunningServer, runServer, temporaryFolder } from "./testing/running-server.ts";
 
@@ -215,7 +215,7 @@ describe("model server", () => {
   });
 
   it("batches what waits, and one bad row fails alone", async () => {
-    const model = await loadModel(join(folder.path, "columns"));
+    const model = await openGraph(join(folder.path, "columns"));
     const batches: number[] = [];
     const batcher = createBatcher(model, {
       maxBatchRows: 4,
@@ -323,7 +323,7 @@ describe("models that are not served", () => {
     const at = join(folder.path, `${Math.random()}`);
     await writeFile(join(folder.path, "outside.onnx"), logisticModel([1, 1], 0));
     await writeModelFolder(at, bytes, given as typeof signature);
-    await expect(loadModel(at)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    await expect(openGraph(at)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
   });
 
   it("an MLmodel folder needs an ONNX flavour; with one it is served by its own signature", async () => {
@@ -331,7 +331,7 @@ describe("models that are not served", () => {
     const { rm } = await import("node:fs/promises");
     await rm(join(at, "signature.json"));
     await writeFile(join(at, "MLmodel"), "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n");
-    await expect(loadModel(at)).rejects.toMatchObject({
+    await expect(openGraph(at)).rejects.toMatchObject({
       code: "UNSUPPORTED",
       message: expect.stringContaining("no ONNX flavour"),
     });
@@ -343,7 +343,7 @@ describe("models that are not served", () => {
       join(at, "MLmodel"),
       `flavors:\n  onnx:\n    data: model.onnx\nsignature:\n  inputs: '${inputs}'\n`,
     );
-    const model = await loadModel(at);
+    const model = await openGraph(at);
     expect(model.signature.inputs).toEqual([
       { name: "a", type: "double", nullable: true },
       { name: "b", type: "double" },
@@ -351,7 +351,7 @@ describe("models that are not served", () => {
     expect(model.signature.outputs).toEqual([{ name: "probability", type: "float" }]);
     await model.release();
     await writeFile(join(at, "MLmodel"), "flavors:\n  onnx:\n    data: model.onnx\n");
-    const derived = await loadModel(at);
+    const derived = await openGraph(at);
     expect(derived.signature.inputs.map(({ name }) => name)).toEqual(["input_0", "input_1"]);
     await derived.release();
   });

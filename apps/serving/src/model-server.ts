@@ -20,9 +20,8 @@ import { parseJson, readBody } from "./http/body.ts";
 import { reply } from "./http/reply.ts";
 import { checkedId, givenEventTime, givenPredictionId } from "./http/request-identity.ts";
 import { createModelServerMetrics, type ModelServerMetrics } from "./metrics.ts";
-import { type Batcher, createBatcher } from "./model/batcher.ts";
-import { encode } from "./model/layout.ts";
-import { type LoadedModel, loadModel, type ModelOutput } from "./model/load-model.ts";
+import { loadModel } from "./model/load-model.ts";
+import type { LoadedModel, ModelOutput } from "./model/model.ts";
 import type { Table } from "./model/table.ts";
 import { tableFromCsv } from "./protocol/csv.ts";
 import { parseInvocation, renderPredictions } from "./protocol/mlflow.ts";
@@ -57,7 +56,6 @@ export interface ModelServer {
 
 interface Loaded {
   model: LoadedModel;
-  batcher: Batcher;
   capture: CaptureWriter | undefined;
 }
 
@@ -75,7 +73,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   let loaded: Loaded | undefined;
   let draining = false;
   const metrics: ModelServerMetrics = createModelServerMetrics(options, {
-    queue: () => loaded?.batcher.queueLength() ?? 0,
+    queue: () => loaded?.model.queueLength() ?? 0,
     capture: () => loaded?.capture?.counts() ?? { captured: 0, dropped: 0 },
   });
 
@@ -158,13 +156,13 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     let rows = 0;
     try {
       const body = await readBody(request, bodyLimit);
-      const { model, batcher, capture } = ready();
+      const { model, capture } = ready();
       const eventTime = givenEventTime(request);
       const given = givenPredictionId(request);
       const parsed = parse(request, body, protocol, model);
       const id = given ?? (parsed.id === undefined ? ulid() : checkedId(parsed.id));
       const { table } = parsed;
-      const outputs = await batcher.run(encode(model.signature, model.layout, table), table.rows);
+      const outputs = await model.predict(table);
       rows = table.rows;
       const text = parsed.render(outputs, id);
       const headers: OutgoingHttpHeaders = { [servingHeaders.version]: version, [servingHeaders.predictionId]: id };
@@ -233,8 +231,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   }
 
   async function load(): Promise<void> {
-    const model = await loadModel(options.modelDirectory);
-    const batcher = createBatcher(model, {
+    const model = await loadModel(options.modelDirectory, {
       maxBatchRows: options.maxBatchRows ?? 256,
       maxQueueRequests: options.maxQueueRequests ?? 1024,
       onBatch: metrics.observeBatch,
@@ -255,7 +252,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
             maxSegmentSeconds: options.capture.maxSegmentSeconds ?? 10,
             maxBufferBytes: 64 * 1024 * 1024,
           });
-    loaded = { model, batcher, capture };
+    loaded = { model, capture };
   }
 
   return {

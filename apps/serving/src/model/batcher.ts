@@ -1,6 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import { concatenateFeeds, type Feed } from "./layout.ts";
-import type { LoadedModel, ModelOutput } from "./load-model.ts";
+import type { ModelOutput } from "./model.ts";
+import type { OnnxGraph } from "./onnx-graph.ts";
 
 interface Waiting {
   feeds: readonly Feed[];
@@ -28,7 +29,7 @@ export interface Batcher {
  * Work-conserving, delay zero: a run takes whatever waits when the runtime is free, first in first out, and never waits for more.
  * When a run of several requests fails, each is run again alone, so that one bad row fails alone.
  */
-export function createBatcher(model: LoadedModel, options: BatcherOptions): Batcher {
+export function createBatcher(model: OnnxGraph, options: BatcherOptions): Batcher {
   const queue: Waiting[] = [];
   let running = false;
 

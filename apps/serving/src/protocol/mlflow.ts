@@ -1,6 +1,6 @@
 import type { ModelSignature } from "@espalier/core";
 import { badRequest } from "../http/request-error.ts";
-import type { ModelOutput } from "../model/load-model.ts";
+import type { ModelOutput } from "../model/model.ts";
 import { type Table, tableFromColumns, tableFromRecords, tableFromRows } from "../model/table.ts";
 import { rowValues } from "./values.ts";
 

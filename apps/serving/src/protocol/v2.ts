@@ -1,6 +1,6 @@
 import type { ColumnType, ModelSignature } from "@espalier/core";
 import { badRequest } from "../http/request-error.ts";
-import type { ModelOutput } from "../model/load-model.ts";
+import type { ModelOutput } from "../model/model.ts";
 import { checkedTable, type Table, tableFromColumns } from "../model/table.ts";
 import { flatValues } from "./values.ts";
 

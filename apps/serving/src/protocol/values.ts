@@ -1,4 +1,4 @@
-import type { ModelOutput } from "../model/load-model.ts";
+import type { ModelOutput } from "../model/model.ts";
 
 /** The parser's escape for digits that a JavaScript number would round (ES2026; in Node since 22). */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
