@@ -45,6 +45,11 @@ if (unknown.length > 0) {
   console.error(`There is no part ${unknown.join(", ")}; there are: ${Object.keys(parts).join(", ")}`);
   process.exit(2);
 }
+const backends = ["SQLite", "PostgreSQL"] as const;
+if (options.database !== undefined && !backends.some((one) => one.toLowerCase() === options.database?.toLowerCase())) {
+  console.error(`There is no database ${options.database}; there are: ${backends.join(", ")}`);
+  process.exit(2);
+}
 const asked = Object.entries(parts).filter(([name]) => positionals.length === 0 || positionals.includes(name));
 const programs = await mlflowPrograms(mlflowVersions[0]);
 if ("skipped" in programs) throw new Error(programs.skipped);
@@ -112,7 +117,7 @@ try {
       await target.stop();
     }
   }
-  for (const backend of ["SQLite", "PostgreSQL"] as const) {
+  for (const backend of backends) {
     if ((options.database ?? backend).toLowerCase() === backend.toLowerCase()) await compare(backend);
   }
   const machine = `${cpus().length} x ${cpus()[0]?.model}, Node ${process.versions.node}, load average ${loadavg()[0]?.toFixed(1)}`;

@@ -5,6 +5,7 @@ import { type AliasQueries, createAliasQueries } from "./queries/aliases.ts";
 import { type ApprovalQueries, createApprovalQueries } from "./queries/approvals.ts";
 import { type AuditQueries, createAuditQueries } from "./queries/audit.ts";
 import { createDatasetQueries, type DatasetQueries } from "./queries/datasets.ts";
+import { createDeclarationQueries, type DeclarationQueries } from "./queries/declarations.ts";
 import { createEndpointQueries, type EndpointQueries } from "./queries/endpoints.ts";
 import { createEngineRecord } from "./queries/engine/engine-record.ts";
 import { dropLeases } from "./queries/engine/leases.ts";
@@ -69,6 +70,8 @@ export interface ProjectRecord {
   registry: RegistryQueries;
   verdicts: VerdictQueries;
   endpoints: EndpointQueries;
+  /** Endpoints as espalier.yaml declares them, as of the last `apply`. */
+  declarations: DeclarationQueries;
   rollouts: RolloutQueries;
   schedules: ScheduleQueries;
   firings: FiringQueries;
@@ -125,6 +128,7 @@ export async function openRecord(
     registry: createRegistryQueries(database),
     verdicts: createVerdictQueries(database),
     endpoints: createEndpointQueries(database),
+    declarations: createDeclarationQueries(database),
     rollouts: createRolloutQueries(database),
     schedules: createScheduleQueries(database),
     firings: createFiringQueries(database),

@@ -10,6 +10,7 @@ import { searchIndexes } from "./0002-search.ts";
 import { tokenIndexes } from "./0002-tokens.ts";
 import { traceTables } from "./0002-traces.ts";
 import { trackedFileTables } from "./0002-tracked-files.ts";
+import { declarationTables } from "./0003-declarations.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A migration that has been released is never edited; a change is a new one. */
@@ -37,5 +38,10 @@ export const migrations: readonly Migration[] = [
       ...searchIndexes(types),
       ...tokenIndexes(),
     ],
+  },
+  {
+    version: 3,
+    name: "serving",
+    statements: (types) => [...declarationTables(types)],
   },
 ];

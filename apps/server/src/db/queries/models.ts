@@ -5,6 +5,7 @@ import { fromJson, present, presentJson, toJson } from "../json.ts";
 import { noteRegistry } from "../mirror-changes.ts";
 import { keyset, type Page, type PageRequest } from "../page.ts";
 import type { ModelVersionsTable } from "../schema/registry.ts";
+import { insertVersion } from "./registry/insert-version.ts";
 import { touchModel } from "./registry/registered-models.ts";
 import { isPrompt, tellCreated, tellVersionCreated } from "./registry/registry-events.ts";
 import { deletedStage, gateTag, promptTag, verdictTag } from "./registry/registry-rows.ts";
@@ -208,29 +209,18 @@ async function registerVersion(
     .where("idempotent", "=", 1)
     .executeTakeFirst();
   if (known !== undefined) return { row: known, created: false };
-  const row = await transaction
-    .insertInto("model_versions")
-    .values({
-      project_id: projectId,
-      name: version.name,
-      version: sql<number>`(SELECT coalesce(max(version), 0) + 1 FROM model_versions
-        WHERE project_id = ${projectId} AND name = ${version.name})`,
-      digest: version.artifact.digest,
-      verdict_id: version.verdictId ?? "",
-      artifact: toJson(version.artifact),
-      signature: toJson(version.signature),
-      source: `espalier-artifact:${version.artifact.digest}`,
-      run_id: version.runId ?? null,
-      attempt_id: version.attemptId ?? null,
-      status: "READY",
-      stage: "None",
-      description: version.description ?? null,
-      user_id: version.registeredBy,
-      creation_time: database.now,
-      last_updated_time: database.now,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow(() => new EspalierError("INTERNAL", `No version of ${version.name} was made`));
+  const row = await insertVersion(database, transaction, {
+    name: version.name,
+    digest: version.artifact.digest,
+    verdict_id: version.verdictId ?? "",
+    artifact: toJson(version.artifact),
+    signature: toJson(version.signature),
+    source: `espalier-artifact:${version.artifact.digest}`,
+    run_id: version.runId ?? null,
+    attempt_id: version.attemptId ?? null,
+    description: version.description ?? null,
+    user_id: version.registeredBy,
+  });
   const tags: Record<string, string> = {
     ...version.tags,
     [gateTag]: version.verdictId === undefined ? "none" : "passed",

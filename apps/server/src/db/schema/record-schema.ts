@@ -37,6 +37,7 @@ import type {
   AliasHistoryTable,
   DatasetsTable,
   DatasetVersionsTable,
+  EndpointDeclarationsTable,
   EndpointGenerationsTable,
   EndpointsTable,
   ModelVersionsTable,
@@ -104,6 +105,7 @@ export interface RecordSchema {
   alias_history: AliasHistoryTable;
   verdicts: VerdictsTable;
   endpoints: EndpointsTable;
+  endpoint_declarations: EndpointDeclarationsTable;
   endpoint_generations: EndpointGenerationsTable;
   rollouts: RolloutsTable;
   monitors: MonitorsTable;

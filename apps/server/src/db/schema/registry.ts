@@ -134,6 +134,21 @@ export interface EndpointGenerationsTable {
   created_at: number;
 }
 
+export interface EndpointDeclarationsTable {
+  project_id: string;
+  name: string;
+  declaration: string;
+  state: string;
+  target: string | null;
+  code: string | null;
+  message: string | null;
+  tries: number;
+  due_at: number;
+  applied_by: string;
+  applied_at: number;
+  updated_at: number;
+}
+
 export interface RolloutsTable {
   project_id: string;
   rollout_id: string;

@@ -1,13 +1,14 @@
 import { type ArtifactRef, type Digest, EspalierError } from "@espalier/core";
-import { type Selectable, sql } from "kysely";
+import type { Selectable } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { toJson } from "../../json.ts";
 import { noteRegistry } from "../../mirror-changes.ts";
 import type { ModelVersionsTable } from "../../schema/registry.ts";
 import { setAlias } from "../aliases.ts";
+import { insertVersion } from "./insert-version.ts";
 import { noModel, touchModel } from "./registered-models.ts";
 import { tellVersionCreated } from "./registry-events.ts";
-import { deletedStage, gateTag, type Reader, type RegistryVersion, verdictTag, versionsOf } from "./registry-rows.ts";
+import { aliveRow, deletedStage, gateTag, type Reader, type RegistryVersion, verdictTag, versionsOf } from "./registry-rows.ts";
 import { refuseServed } from "./served.ts";
 import { changeVersionTags, putVersionTag } from "./version-tags.ts";
 
@@ -187,33 +188,21 @@ async function createVersion(
   version: NewRegistryVersion,
   find: (reader: Reader, name: string, version: number) => Promise<RegistryVersion>,
 ): Promise<RegistryVersion> {
-  const { projectId } = database;
   await touchModel(database, transaction, version.name);
-  const row = await transaction
-    .insertInto("model_versions")
-    .values({
-      project_id: projectId,
-      name: version.name,
-      version: sql<number>`(SELECT coalesce(max(version), 0) + 1 FROM model_versions
-        WHERE project_id = ${projectId} AND name = ${version.name})`,
-      digest: version.artifact?.digest ?? "",
-      verdict_id: version.verdictId ?? "",
-      artifact: toJson(version.artifact),
-      source: version.source,
-      location: version.location ?? null,
-      run_id: version.runId ?? null,
-      run_link: version.runLink ?? null,
-      model_id: version.modelId ?? null,
-      status: "READY",
-      stage: "None",
-      description: version.description ?? null,
-      user_id: version.createdBy,
-      creation_time: database.now,
-      last_updated_time: database.now,
-      idempotent: 0,
-    })
-    .returning("version")
-    .executeTakeFirstOrThrow(() => new EspalierError("INTERNAL", `No version of ${version.name} was made`));
+  const row = await insertVersion(database, transaction, {
+    name: version.name,
+    digest: version.artifact?.digest ?? "",
+    verdict_id: version.verdictId ?? "",
+    artifact: toJson(version.artifact),
+    source: version.source,
+    location: version.location ?? null,
+    run_id: version.runId ?? null,
+    run_link: version.runLink ?? null,
+    model_id: version.modelId ?? null,
+    description: version.description ?? null,
+    user_id: version.createdBy,
+    idempotent: 0,
+  });
   const tags: Record<string, string> = { ...version.tags };
   if (version.verdictId !== undefined) Object.assign(tags, { [gateTag]: "passed", [verdictTag]: version.verdictId });
   for (const [key, value] of Object.entries(tags)) {
@@ -309,22 +298,6 @@ async function deleteVersion(
     .where("version", "=", version)
     .execute();
   await noteRegistry(database, transaction, { kind: "version", subject: `${name}/${version}` });
-}
-
-function aliveRow(
-  { projectId }: RecordDatabase,
-  reader: Reader,
-  name: string,
-  version: number,
-): Promise<Selectable<ModelVersionsTable> | undefined> {
-  return reader
-    .selectFrom("model_versions")
-    .selectAll()
-    .where("project_id", "=", projectId)
-    .where("name", "=", name)
-    .where("version", "=", version)
-    .where("stage", "<>", deletedStage)
-    .executeTakeFirst();
 }
 
 function highestVersion(

@@ -51,6 +51,23 @@ export const verdictTag = "espalier.verdict";
 
 export type Reader = Pick<RecordTransaction, "selectFrom">;
 
+/** A version that was not deleted. */
+export function aliveRow(
+  { projectId }: Pick<RecordDatabase, "projectId">,
+  reader: Reader,
+  name: string,
+  version: number,
+): Promise<Selectable<ModelVersionsTable> | undefined> {
+  return reader
+    .selectFrom("model_versions")
+    .selectAll()
+    .where("project_id", "=", projectId)
+    .where("name", "=", name)
+    .where("version", "=", version)
+    .where("stage", "<>", deletedStage)
+    .executeTakeFirst();
+}
+
 /** Adds tags and aliases; the rows may be of several models. */
 export async function versionsOf(
   { projectId }: RecordDatabase,

@@ -32,7 +32,9 @@ const indexes: Readonly<Record<LoggedEntity, string>> = {
 };
 
 /** Texts are cut in their index. */
-const indexedText = (column: RawBuilder<unknown>): RawBuilder<string> => sql`substr(${column}, 1, 64)`;
+const indexedCharacters = 64;
+const indexedText = (column: RawBuilder<unknown>): RawBuilder<string> =>
+  sql`substr(${column}, 1, ${sql.lit(indexedCharacters)})`;
 
 /** SQLite is told the index, for its planner does not know how many rows a value keeps; PostgreSQL's does. */
 export function indexedBy({ kind }: RecordDatabase, index: string): RawBuilder<unknown> {
@@ -67,12 +69,7 @@ function idDriver(database: RecordDatabase, comparison: FilterComparison): Drive
 
 function loggedDriver(database: RecordDatabase, entity: LoggedEntity, comparison: FilterComparison): Driver {
   const rows = loggedRows(database, entity, "d", comparison.key);
-  const value = loggedValue(columnsOf("d"), comparison);
-  const cut =
-    entity !== "metric" && comparison.operator === "="
-      ? sql<boolean>`${indexedText(sql.ref("d.value"))} = ${indexedText(sql`${String(comparison.value)}`)}`
-      : sql<boolean>`1 = 1`;
-  const where = sql<boolean>`${rows.where} AND ${cut} AND ${value}`;
+  const where = sql<boolean>`${rows.where} AND ${driverCondition(entity, comparison)}`;
   return {
     from: withRuns(database, rows.from),
     where: sql<boolean>`${where} AND r.project_id = ${database.projectId} AND r.run_id = d.run_id`,
@@ -80,6 +77,15 @@ function loggedDriver(database: RecordDatabase, entity: LoggedEntity, comparison
     ids: sql`SELECT d.run_id FROM ${rows.from} WHERE ${where}`,
     comparison,
   };
+}
+
+function driverCondition(entity: LoggedEntity, comparison: FilterComparison): RawBuilder<boolean> {
+  const value = loggedValue(columnsOf("d"), comparison);
+  if (entity === "metric" || comparison.operator !== "=") return value;
+  const text = String(comparison.value);
+  const cut = sql<boolean>`${indexedText(sql.ref("d.value"))} = ${indexedText(sql`${text}`)}`;
+  // What is shorter than the cut is whole in the index, and the row itself need not be read.
+  return text.length < indexedCharacters ? cut : sql<boolean>`${cut} AND ${value}`;
 }
 
 /** What is logged under a key, along the index by value. */

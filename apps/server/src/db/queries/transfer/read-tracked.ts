@@ -16,6 +16,7 @@ import type { LoggedModelsTable } from "../../schema/logged-models.ts";
 import type { RecordSchema } from "../../schema/record-schema.ts";
 import type { ModelVersionsTable } from "../../schema/registry.ts";
 import type { ExperimentsTable, RunsTable } from "../../schema/tracking.ts";
+import { aliveRow, deletedStage } from "../registry/registry-rows.ts";
 
 /** A version with where its content is: in an artifact of ours, at a path of the proxy, or nowhere that we know. */
 export interface HeldVersion extends TrackedVersion {
@@ -43,7 +44,6 @@ export interface TrackedReads {
 }
 
 const pointsABatch = 5000;
-const deletedStage = "Deleted_Internal";
 
 export function createTrackedReads(database: RecordDatabase): TrackedReads {
   const { reader, projectId } = database;
@@ -199,14 +199,7 @@ export function createTrackedReads(database: RecordDatabase): TrackedReads {
           .execute()
       ).map((row) => row.name),
     version: async (name, version) => {
-      const row = await reader
-        .selectFrom("model_versions")
-        .selectAll()
-        .where("project_id", "=", projectId)
-        .where("name", "=", name)
-        .where("version", "=", version)
-        .where("stage", "<>", deletedStage)
-        .executeTakeFirst();
+      const row = await aliveRow(database, reader, name, version);
       if (row === undefined) return undefined;
       const tags = await reader
         .selectFrom("model_version_tags")
