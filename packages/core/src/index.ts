@@ -7,10 +7,10 @@ export {
   type ModelPackage,
   modelArtifactType,
   modelManifest,
-  ociManifestType,
   packageModel,
 } from "./artifacts/model-manifest.ts";
 export type { PutStreamOptions } from "./artifacts/publish-stream.ts";
+export { collect as collectBytes, eachConcurrently, streamOf, verified as verifiedStream } from "./artifacts/streams.ts";
 export { claimStore, readStoreOwner, storeOwnerKey } from "./artifacts/store-owner.ts";
 export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
 export {
@@ -168,17 +168,40 @@ export {
   providerSchema,
   type ToolManifest,
 } from "./manifest.ts";
-export { type CaptureHeader, type CaptureLine, captureHeaderSchema, servingHeaders } from "./model/capture.ts";
+export {
+  type CapturedField,
+  type CaptureHeader,
+  type CaptureLine,
+  captureHeaderSchema,
+  servingHeaders,
+} from "./model/capture.ts";
+export {
+  type RolloutSettings,
+  type RolloutStrategy,
+  rolloutSettingsSchema,
+  rolloutStrategies,
+  strategyNames,
+  strategyOf,
+} from "./model/rollout-settings.ts";
 export { type OutputValues, scoreOutput, scoresOf } from "./model/score.ts";
 export {
   type Announcement,
   announcementSchema,
+  type CustomRuntime,
+  customRuntimeSchema,
+  durationBounds,
+  durationQuantile,
   type RoutedVersion,
   type RouterState,
   type RouterStatus,
+  type RoutingRule,
   routedVersionSchema,
   routerStateSchema,
   routerStatusSchema,
+  routingRuleSchema,
+  type ServingLimits,
+  type ShadowCounts,
+  servingLimitsSchema,
 } from "./model/serving-state.ts";
 export {
   type ColumnType,
@@ -188,10 +211,51 @@ export {
   type ModelSignature,
   modelSignatureSchema,
 } from "./model/signature.ts";
+export { addReferrer, attach, readReferrers, referrersTag, subjectOf } from "./oci/attachments.ts";
+export { type BaseImage, environmentOf, openBaseImage } from "./oci/base-image.ts";
+export {
+  billOfMaterials,
+  billStatement,
+  cyclonedxPredicateType,
+  cyclonedxType,
+  type ImageComponent,
+  type ImageFacts,
+  inTotoType,
+  provenanceStatement,
+  slsaPredicateType,
+} from "./oci/documents.ts";
+export {
+  buildImage,
+  buildIndex,
+  type Image,
+  type ImagePlatform,
+  parsePlatform,
+  printPlatform,
+} from "./oci/image.ts";
+export {
+  type ImageReference,
+  isRepositoryName,
+  isTag,
+  parseImageReference,
+  printImageReference,
+} from "./oci/image-reference.ts";
+export { fileLayer, type ImageLayer } from "./oci/layer.ts";
+export { dockerIndexType, dockerManifestType, ociIndexType, ociManifestType } from "./oci/media-types.ts";
+export { type PushProgress, pushImage, putChecked } from "./oci/push-image.ts";
+export { signImage } from "./oci/sign-image.ts";
+export { readSigningKey, type SigningKey } from "./oci/signature.ts";
+export { type LayerEntry, tarArchive } from "./oci/tar.ts";
 export type { ArtifactStore, ByteStream, CallContext, GetOptions, PutOptions } from "./ports/artifact-store.ts";
 export type { DataValidator, RuleResult, ValidationReport, ValidationRequest } from "./ports/data-validator.ts";
-export type { Deployer, EndpointSpec, EndpointStatus, ServedVersion, VersionStatus } from "./ports/deployer.ts";
-export type { ImageRegistry, OciDescriptor } from "./ports/image-registry.ts";
+export type {
+  CaptureSettings,
+  Deployer,
+  EndpointSpec,
+  EndpointStatus,
+  ServedVersion,
+  VersionStatus,
+} from "./ports/deployer.ts";
+export type { ImageRegistry, OciDescriptor, PutBlobOptions } from "./ports/image-registry.ts";
 export type { LocalFile, LocalFiles, WriteIntoFolder } from "./ports/local-files.ts";
 export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
 export type { RegistryMirror, VersionContent } from "./ports/registry-mirror.ts";

@@ -1,4 +1,5 @@
 import type { Digest } from "../canonical-json.ts";
+import type { CustomRuntime, RoutingRule, ServingLimits, ShadowCounts } from "../model/serving-state.ts";
 
 /** One version of a model behind an endpoint. */
 export interface ServedVersion {
@@ -10,6 +11,23 @@ export interface ServedVersion {
   path: string;
   /** Share of traffic, 0 to 1; the weights of an endpoint sum to 1. */
   weight: number;
+  /**
+   * Share of the endpoint's requests that are asked of this version too, 0 to 1, its answers compared and thrown away. Only for a version
+   * without weight. Absent: none.
+   */
+  mirror?: number;
+  /** A program of the user's instead of our model server. Absent: ours. */
+  runtime?: CustomRuntime;
+  /** Kept loaded without traffic until this moment (milliseconds since the epoch), so that going back to it takes no start. */
+  keepUntil?: number;
+}
+
+/** Settings of the capture beside its rate: inputs and outputs that are not written as they are. */
+export interface CaptureSettings {
+  /** Never written; the column stays, empty. */
+  drop?: readonly string[];
+  /** A keyed hash is written: equal values stay equal, and none can be read. */
+  hash?: readonly string[];
 }
 
 /** Desired state of one endpoint. Applying it again changes nothing. */
@@ -20,8 +38,16 @@ export interface EndpointSpec {
   versions: ServedVersion[];
   /** Share of requests whose inputs and outputs are captured, 0 to 1. */
   captureRate: number;
+  capture?: CaptureSettings;
   /** Loopback port of the router; 0 lets the deployer choose. */
   port: number;
+  /** Processes of each version. Absent: 1. */
+  replicas?: number;
+  /** The first rule that fits a request decides its version, before the weights. */
+  rules?: readonly RoutingRule[];
+  /** Request header that holds the sticky key. Absent: `x-espalier-key`. */
+  stickyHeader?: string;
+  limits?: ServingLimits;
 }
 
 export interface VersionStatus {
@@ -31,6 +57,12 @@ export interface VersionStatus {
   /** Counted since the version began to serve. */
   requests: number;
   errors: number;
+  /** Requests by duration, in the buckets of `durationBounds`; absent where the tool does not tell. */
+  durations?: number[];
+  /** Processes that answer, and that should. Absent: the tool does not count them. */
+  replicas?: { ready: number; wanted: number };
+  /** What was seen of mirrored requests; absent for a version that is no shadow. */
+  shadow?: ShadowCounts;
 }
 
 export interface EndpointStatus {
