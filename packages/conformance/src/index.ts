@@ -8,8 +8,10 @@ export { type MetricsSinkSubject, metricsSinkConformance } from "./metrics-sink.
 export {
   columnModel,
   columnSignature,
+  identityModel,
   logisticModel,
   matrixSignature,
+  slowModel,
   treeModel,
   writeModelFolder,
 } from "./onnx-model.ts";

@@ -11,7 +11,19 @@ import {
 } from "./protobuf.ts";
 
 /** Field numbers are those of onnx.proto (ONNX 1.16, IR version 8). */
-const elementType = { float: 1, int64: 7, string: 8 } as const;
+const elementType = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  double: 11,
+  uint64: 13,
+} as const;
+export type OnnxElementType = keyof typeof elementType;
 
 type Attribute =
   | { integer: number }
@@ -58,8 +70,9 @@ function floatTensor(name: string, dimensions: readonly number[], values: readon
   );
 }
 
-function tensorValue(field: 11 | 12, name: string, type: keyof typeof elementType, width: number): Buffer {
-  const shape = messageField(2, messageField(1, bytesField(2, "rows")), messageField(1, integerField(1, width)));
+function tensorValue(field: 11 | 12, name: string, type: OnnxElementType, ...tail: readonly number[]): Buffer {
+  const sizes = tail.map((size) => messageField(1, integerField(1, size)));
+  const shape = messageField(2, messageField(1, bytesField(2, "rows")), ...sizes);
   return messageField(
     field,
     bytesField(1, name),
@@ -115,6 +128,37 @@ export function columnModel(): Buffer {
     tensorValue(11, "grade", "int64", 1),
     tensorValue(11, "city", "string", 1),
     tensorValue(12, "total", "float", 1),
+  );
+}
+
+/** Answers each input under `<name>_out`. `shape`: dimensions after the rows. */
+export function identityModel(
+  fields: readonly { name: string; type: OnnxElementType; shape?: readonly number[] }[],
+): Buffer {
+  return model(
+    ...fields.map(({ name }) => node("Identity", [name], [`${name}_out`])),
+    ...fields.map(({ name, type, shape = [] }) => tensorValue(11, name, type, ...shape)),
+    ...fields.map(({ name, type, shape = [] }) => tensorValue(12, `${name}_out`, type, ...shape)),
+  );
+}
+
+/**
+ * A slow model: `layers` products with one matrix of `columns` squared, then `probability = sigmoid(mean of the columns)`. The matrix turns
+ * the columns round by one place, so that the result is the input's own mean. Each row takes about `2 * layers * columns²` operations.
+ */
+export function slowModel(columns: number, layers: number): Buffer {
+  const rotation = Array.from({ length: columns * columns }, (_, index) =>
+    (Math.floor(index / columns) + 1) % columns === index % columns ? 1 : 0,
+  );
+  const names = ["input", ...Array.from({ length: layers }, (_, layer) => `layer_${layer}`)];
+  return model(
+    ...names.slice(1).map((name, index) => node("MatMul", [names[index] ?? "", "rotation"], [name])),
+    node("MatMul", [names.at(-1) ?? "", "share"], ["mean"]),
+    node("Sigmoid", ["mean"], ["probability"]),
+    floatTensor("rotation", [columns, columns], rotation),
+    floatTensor("share", [columns, 1], new Array<number>(columns).fill(1 / columns)),
+    tensorValue(11, "input", "float", columns),
+    tensorValue(12, "probability", "float", 1),
   );
 }
 

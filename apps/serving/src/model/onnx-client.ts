@@ -1,62 +1,65 @@
-import { EspalierError } from "@espalier/core";
 import type { InferenceSession, TypedTensor } from "onnxruntime-node";
-import type { FeedType, TensorMetadata } from "./layout.ts";
+import type { TensorMetadata } from "./layout.ts";
 
-/** The slice of onnxruntime that is used: names, shapes, and a run. */
+/**
+ * The slice of onnxruntime that is used: names, shapes, and a run. Nothing of the trunk is imported here, since worker threads load this
+ * file and nothing else, and start the faster for it.
+ */
 export interface OnnxSession {
   inputs: readonly TensorMetadata[];
   outputs: readonly TensorMetadata[];
-  run(feeds: Record<string, OnnxTensor>, outputs: readonly string[]): Promise<Record<string, OnnxTensor>>;
-  tensor(type: FeedType, data: unknown, dimensions: readonly number[]): OnnxTensor;
+  /** Blocks this thread while the graph runs. */
+  run(feeds: readonly OnnxFeed[], outputs: readonly string[]): Promise<OnnxTensor[]>;
   release(): Promise<void>;
 }
 
-interface OnnxTensor {
-  readonly data: ArrayLike<number | bigint | string | boolean>;
-  readonly dims: readonly number[];
-  readonly type: string;
+/** One input tensor; `data` is a typed array or a list of strings. */
+export interface OnnxFeed {
+  name: string;
+  type: string;
+  data: unknown;
+  dimensions: readonly number[];
+}
+
+export interface OnnxTensor {
+  name: string;
+  type: string;
+  dimensions: readonly number[];
+  data: ArrayLike<number | bigint | string | boolean>;
 }
 
 /**
- * Opens an ONNX file with one thread: `run` blocks the event loop, so further threads of one small model only steal from the server.
- * Errors: NOT_INSTALLED, INVALID_DATA (not an ONNX file, or an operator that the runtime lacks).
+ * Opens an ONNX file with one thread: `run` blocks its thread, so further threads of one small model only steal from the server.
+ * Errors: those of onnxruntime, and of the import when it is not installed.
  */
 export async function openOnnxSession(file: string): Promise<OnnxSession> {
-  const runtime = await importRuntime();
-  let session: InferenceSession;
-  try {
-    session = await runtime.InferenceSession.create(file, {
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      executionMode: "sequential",
-      logSeverityLevel: 4,
-    });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EspalierError("INVALID_DATA", `onnxruntime can not load the model: ${reason}`, {
-      at: file,
-      cause,
-      hint: "The payload must be an ONNX file; pickles and other formats are never loaded.",
-    });
-  }
+  const runtime = await import("onnxruntime-node");
+  const session: InferenceSession = await runtime.InferenceSession.create(file, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    logSeverityLevel: 4,
+  });
+  const quiet = { logSeverityLevel: 4 } as const;
   return {
     inputs: session.inputMetadata,
     outputs: session.outputMetadata,
-    run: (feeds, outputs) =>
-      session.run(feeds as Record<string, TypedTensor<"float32">>, outputs, { logSeverityLevel: 4 }),
-    tensor: (type, data, dimensions) =>
-      new runtime.Tensor(type as "float32", data as Float32Array, dimensions) as unknown as OnnxTensor,
+    async run(feeds, outputs) {
+      const tensors: Record<string, TypedTensor<"float32">> = {};
+      for (const { name, type, data, dimensions } of feeds) {
+        const tensor = new runtime.Tensor(type as "float32", data as Float32Array, dimensions);
+        tensors[name] = tensor;
+        // onnxruntime-node 1.30 makes a Float16Array of halves and then finds no bytes in it; as 16-bit integers it reads them.
+        if (data instanceof Float16Array) {
+          Object.assign(tensor, { cpuData: new Uint16Array(data.buffer, data.byteOffset, data.length) });
+        }
+      }
+      const results = await session.run(tensors, outputs, quiet);
+      return outputs.map((name) => {
+        const { type, dims, data } = results[name] as TypedTensor<"float32">;
+        return { name, type, dimensions: dims, data };
+      });
+    },
     release: () => session.release(),
   };
-}
-
-async function importRuntime() {
-  try {
-    return await import("onnxruntime-node");
-  } catch (cause) {
-    throw new EspalierError("NOT_INSTALLED", "onnxruntime-node can not be loaded", {
-      cause,
-      hint: "npm install onnxruntime-node@1.30.0 (Linux x64 and arm64, macOS arm64, Windows).",
-    });
-  }
 }

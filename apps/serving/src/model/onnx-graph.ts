@@ -2,38 +2,115 @@ import { open, readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { EspalierError, type InputColumn, type ModelSignature, modelSignatureSchema } from "@espalier/core";
 import { z } from "zod";
-import { encode, type Feed, type GraphInput, layoutOf, type TensorMetadata } from "./layout.ts";
+import { concatenateFeeds, type Feed, type GraphInput, layoutOf, type TensorMetadata } from "./layout.ts";
 import { readMlmodel } from "./mlmodel.ts";
 import type { ModelOutput } from "./model.ts";
-import { type OnnxSession, openOnnxSession } from "./onnx-client.ts";
+import type { OnnxFeed, OnnxTensor } from "./onnx-client.ts";
 
-/** A graph in memory: feeds in, outputs out, one run at a time. */
-export interface OnnxGraph {
+/** What a model folder says about itself before it is opened. */
+export interface DescribedGraph {
+  /** Path of the ONNX file. */
+  file: string;
+  bytes: number;
+  signature?: ModelSignature;
+  /** Columns of an MLmodel without `signature.json`. */
+  inputs?: InputColumn[];
+}
+
+/** How columns become the graph's tensors, and which tensors are wanted. */
+export interface GraphPlan {
   signature: ModelSignature;
   layout: readonly GraphInput[];
-  run(feeds: readonly Feed[], rows: number): Promise<ModelOutput[]>;
-  release(): Promise<void>;
+  outputs: readonly string[];
+  /** The graph was exported for one row: more rows are more runs. */
+  takesOneRow: boolean;
+}
+
+/** What runs a graph: a session of this thread, or a pool of threads. */
+export interface GraphRunner {
+  run(feeds: readonly OnnxFeed[], outputs: readonly string[]): Promise<OnnxTensor[]>;
 }
 
 /**
- * Opens a model folder `{payload, signature.json}` or an MLmodel folder with an ONNX flavour, and runs it once.
- * Errors: NOT_FOUND, INVALID_DATA, UNSUPPORTED (pickles, other flavours), SIGNATURE_MISMATCH, NOT_INSTALLED.
+ * Reads a model folder `{payload, signature.json}` or an MLmodel folder with an ONNX flavour. Errors: NOT_FOUND, INVALID_DATA, UNSUPPORTED
+ * (pickles, other flavours).
  */
-export async function openGraph(folder: string): Promise<OnnxGraph> {
+export async function describeGraph(folder: string): Promise<DescribedGraph> {
   const described = await describe(folder);
-  await refusePickle(described.file);
-  const session = await openOnnxSession(described.file);
-  const signature: ModelSignature = described.signature ?? derivedSignature(session, described.inputs, folder);
-  const layout = layoutOf(signature, session.inputs);
-  const outputs = outputNames(signature, session);
-  const model: OnnxGraph = {
+  return { ...described, bytes: await checkFile(described.file) };
+}
+
+/** Errors: SIGNATURE_MISMATCH, UNSUPPORTED. */
+export function planGraph(
+  described: DescribedGraph,
+  graph: { inputs: readonly TensorMetadata[]; outputs: readonly TensorMetadata[] },
+  folder: string,
+): GraphPlan {
+  const signature = described.signature ?? derivedSignature(graph, described.inputs, folder);
+  return {
     signature,
-    layout,
-    run: (feeds, rows) => runSession(session, layout, outputs, feeds, rows),
-    release: () => session.release(),
+    layout: layoutOf(signature, graph.inputs),
+    outputs: outputNames(signature, graph.outputs),
+    takesOneRow: takesOneRow(graph.inputs),
   };
-  await warmUp(model);
-  return model;
+}
+
+/** Errors: UNSUPPORTED for a graph that takes another fixed number of rows. */
+function takesOneRow(graph: readonly TensorMetadata[]): boolean {
+  const fixed = graph.map(({ shape }) => shape?.[0]).filter((size) => typeof size === "number");
+  const other = fixed.find((size) => size !== 1);
+  if (other === undefined) return fixed.length > 0;
+  throw new EspalierError("UNSUPPORTED", `The graph takes exactly ${other} rows at a time`, {
+    hint: "Export it with a dynamic first dimension (dynamic_axes of torch.onnx.export).",
+  });
+}
+
+/** Errors: SIGNATURE_MISMATCH when an output has not one entry a row, INVALID_INPUT with what the runtime said, UNAVAILABLE. */
+export async function runGraph(
+  plan: GraphPlan,
+  runner: GraphRunner,
+  feeds: readonly Feed[],
+  rows: number,
+): Promise<ModelOutput[]> {
+  if (!plan.takesOneRow || rows === 1) return runOnce(plan, runner, feeds, rows);
+  const answers: ModelOutput[][] = [];
+  for (let row = 0; row < rows; row++) {
+    const width = (feed: Feed) => feed.length / rows;
+    const part = feeds.map((feed) => feed.slice(row * width(feed), (row + 1) * width(feed)));
+    answers.push(await runOnce(plan, runner, part, 1));
+  }
+  const joined = concatenateFeeds(answers.map((outputs) => outputs.map(({ data }) => data as Feed)));
+  return (answers[0] ?? []).map((output, index) => ({ ...output, data: joined[index] as Feed }));
+}
+
+async function runOnce(
+  { layout, outputs }: GraphPlan,
+  runner: GraphRunner,
+  feeds: readonly Feed[],
+  rows: number,
+): Promise<ModelOutput[]> {
+  const tensors = layout.map(({ name, type, tail }, index) => ({
+    name,
+    type,
+    data: feeds[index],
+    dimensions: [rows, ...tail],
+  }));
+  let results: OnnxTensor[];
+  try {
+    results = await runner.run(tensors, outputs);
+  } catch (cause) {
+    if (cause instanceof EspalierError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EspalierError("INVALID_INPUT", `The model does not accept these values: ${reason}`, { cause });
+  }
+  return results.map(({ name, type, dimensions, data }) => {
+    if (dimensions[0] !== rows) {
+      throw new EspalierError("SIGNATURE_MISMATCH", `Output "${name}" has shape [${dimensions}] for ${rows} rows`, {
+        at: name,
+      });
+    }
+    return { name, type, tail: dimensions.slice(1), data };
+  });
 }
 
 async function describe(folder: string): Promise<{ file: string; signature?: ModelSignature; inputs?: InputColumn[] }> {
@@ -85,8 +162,8 @@ async function inside(folder: string, payload: string): Promise<string> {
   return path;
 }
 
-/** The runtime would refuse a pickle anyway, but could not tell the user why. */
-async function refusePickle(file: string): Promise<void> {
+/** The file's size. The runtime would refuse a pickle anyway, but could not tell the user why. */
+async function checkFile(file: string): Promise<number> {
   const handle = await open(file, "r").catch((cause: unknown) => {
     throw new EspalierError("NOT_FOUND", `The model file ${file} can not be opened`, { at: file, cause });
   });
@@ -100,6 +177,7 @@ async function refusePickle(file: string): Promise<void> {
         hint: "Export the model to ONNX, for example with skl2onnx.",
       });
     }
+    return (await handle.stat()).size;
   } finally {
     await handle.close();
   }
@@ -115,14 +193,20 @@ const numericTypes: Record<string, "float" | "double" | "long" | "integer" | "bo
 };
 
 /** For MLmodel folders: columns of its signature, else of the graph; outputs always of the graph, whose names the runtime needs. */
-function derivedSignature(session: OnnxSession, inputs: InputColumn[] | undefined, folder: string): ModelSignature {
-  const columns = inputs ?? graphColumns(session.inputs, folder);
-  const outputs = session.outputs
+function derivedSignature(
+  graph: { inputs: readonly TensorMetadata[]; outputs: readonly TensorMetadata[] },
+  inputs: InputColumn[] | undefined,
+  folder: string,
+): ModelSignature {
+  const columns = inputs ?? graphColumns(graph.inputs, folder);
+  const outputs = graph.outputs
     .filter((output) => output.isTensor)
-    .map((output) => ({
-      name: output.name,
-      type: numericTypes[output.type ?? ""] ?? ("double" as const),
-    }));
+    .map(({ name, type = "", shape }) => {
+      const tail = shape?.slice(1) ?? [];
+      // A dimension that the graph leaves open is not promised.
+      const known = shape !== undefined && tail.every((size) => typeof size === "number");
+      return { name, type: numericTypes[type] ?? ("double" as const), ...(known ? { shape: tail } : {}) };
+    });
   return { format: "mlflow", payload: ".", inputs: columns, outputs };
 }
 
@@ -147,10 +231,10 @@ function graphColumns(graph: readonly TensorMetadata[], folder: string): InputCo
   return graph.map((input) => ({ name: input.name, type: numericTypes[input.type ?? ""] ?? "float" }));
 }
 
-function outputNames(signature: ModelSignature, session: OnnxSession): string[] {
+function outputNames(signature: ModelSignature, graph: readonly TensorMetadata[]): string[] {
   for (const { name } of signature.outputs) {
-    const output = session.outputs.find((candidate) => candidate.name === name);
-    const names = session.outputs.map((candidate) => candidate.name).join(", ");
+    const output = graph.find((candidate) => candidate.name === name);
+    const names = graph.map((candidate) => candidate.name).join(", ");
     if (output === undefined) {
       throw new EspalierError("SIGNATURE_MISMATCH", `The graph has no output "${name}", only ${names}`, { at: name });
     }
@@ -162,40 +246,4 @@ function outputNames(signature: ModelSignature, session: OnnxSession): string[] 
     }
   }
   return signature.outputs.map(({ name }) => name);
-}
-
-async function runSession(
-  session: OnnxSession,
-  layout: readonly GraphInput[],
-  outputs: readonly string[],
-  feeds: readonly Feed[],
-  rows: number,
-): Promise<ModelOutput[]> {
-  const tensors: Record<string, ReturnType<OnnxSession["tensor"]>> = {};
-  layout.forEach((input, index) => {
-    tensors[input.name] = session.tensor(input.type, feeds[index], [rows, ...input.tail]);
-  });
-  const results = await session.run(tensors, outputs);
-  return outputs.map((name) => {
-    const tensor = results[name];
-    if (tensor === undefined || tensor.dims[0] !== rows) {
-      throw new EspalierError("SIGNATURE_MISMATCH", `Output "${name}" has shape [${tensor?.dims}] for ${rows} rows`, {
-        at: name,
-      });
-    }
-    return { name, type: tensor.type, tail: tensor.dims.slice(1), data: tensor.data };
-  });
-}
-
-/** The first run allocates; a graph whose outputs do not fit fails here and not at the first caller. Strings are not guessed. */
-async function warmUp(model: OnnxGraph): Promise<void> {
-  const { signature, layout } = model;
-  if (signature.inputs.some(({ type }) => type === "string" || type === "datetime")) return;
-  const values = signature.inputs.map(({ type }) => (type === "boolean" ? false : 0));
-  try {
-    await model.run(encode(signature, layout, { rows: 1, values }), 1);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EspalierError("SIGNATURE_MISMATCH", `The model does not run on a row of zeros: ${reason}`, { cause });
-  }
 }
