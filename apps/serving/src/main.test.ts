@@ -139,7 +139,11 @@ describe("serving program", () => {
     const router = start("router", "--state", state, "--announce", join(folder.path, "r.json"));
     const address = await announced(join(folder.path, "r.json"));
     const ask = () =>
-      fetch(`http://127.0.0.1:${address.port}/invocations`, { method: "POST", body: '{"instances":[[0]]}' });
+      fetch(`http://127.0.0.1:${address.port}/invocations`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: '{"instances":[[0]]}',
+      });
     let answer = await ask();
     for (let tries = 0; answer.status === 503 && tries < 200; tries++) {
       await delay(25);

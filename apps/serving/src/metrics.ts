@@ -5,7 +5,7 @@ const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 
 export interface ModelServerMetrics {
   registry: Registry;
-  observeRequest(protocol: "v2" | "mlflow", status: number, seconds: number, rows: number): void;
+  observeRequest(protocol: string, status: number, seconds: number, rows: number): void;
   observeBatch(rows: number): void;
 }
 

@@ -1,52 +1,55 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import {
-  type CaptureLine,
-  EspalierError,
-  type ModelSignature,
-  scoreOutput,
-  scoresOf,
-  servingHeaders,
-  toEspalierError,
-  ulid,
-} from "@espalier/core";
-import { type CaptureWriter, createCaptureWriter } from "./capture/capture-writer.ts";
-import { parseJson, readBody } from "./http/body.ts";
-import { reply } from "./http/reply.ts";
-import { checkedId, givenEventTime, givenPredictionId } from "./http/request-identity.ts";
-import { createModelServerMetrics, type ModelServerMetrics } from "./metrics.ts";
-import { loadModel } from "./model/load-model.ts";
-import type { LoadedModel, ModelOutput } from "./model/model.ts";
-import type { Table } from "./model/table.ts";
-import { tableFromCsv } from "./protocol/csv.ts";
-import { parseInvocation, renderPredictions } from "./protocol/mlflow.ts";
-import { looksLikeV2, parseV2, renderV2, v2ModelMetadata, v2ServerMetadata } from "./protocol/v2.ts";
+import { createServer, type Server } from "node:http";
+import { type CaptureOptions, createCapture } from "./capture/capture.ts";
+import { v2Error } from "./http/error-forms.ts";
+import { createDispatch, type Route } from "./http/routes.ts";
+import { createModelServerMetrics } from "./metrics.ts";
+import { type LoadOptions, loadModel } from "./model/load-model.ts";
+import { operationRoutes } from "./operations.ts";
+import { azureRoutes } from "./platforms/azure.ts";
+import { multiModelRoutes, sagemakerRoutes } from "./platforms/sagemaker.ts";
+import { type VertexOptions, vertexRoutes } from "./platforms/vertex.ts";
+import { mlflowRoutes } from "./protocol/mlflow-routes.ts";
+import { v1Routes } from "./protocol/v1-routes.ts";
+import { repositoryRoutes } from "./protocol/v2/repository-routes.ts";
+import { v2Routes } from "./protocol/v2/routes.ts";
+import { findModels, findVersions } from "./repository/model-folders.ts";
+import { createRepository, type ModelRepository } from "./repository/repository.ts";
+import type { ModelSource, OpenedModel } from "./repository/served-model.ts";
+import type { ModelStatistics } from "./repository/statistics.ts";
+import type { ModelControl, Serving } from "./serving.ts";
 
 export interface ModelServerOptions {
-  modelDirectory: string;
+  /** The folder of the one model. Absent: `repositoryDirectory` has the models, or they come later. */
+  modelDirectory?: string;
+  /** A folder of model folders: NAME or NAME/VERSION. */
+  repositoryDirectory?: string;
+  /** Name and version of the one model; in metrics, of the server. */
   name: string;
   version: string;
-  /** Further names under which V2 callers may ask for the model, such as the endpoint's. */
+  /** Further names under which callers may ask for the one model, such as the endpoint's. */
   aliases?: readonly string[];
   bodyLimitBytes?: number;
   maxBatchRows?: number;
   maxQueueRequests?: number;
-  capture?: {
-    directory: string;
-    /** For requests that do not come through a router, 0 to 1. */
-    rate: number;
-    maxSegmentSeconds?: number;
-  };
+  /** Further settings of what runs the models. */
+  runtime?: Partial<LoadOptions>;
+  /** Whether models may be loaded and unloaded over the network. */
+  allowModelControl?: boolean;
+  vertex?: VertexOptions;
+  /** SageMaker's multi-model routes, with so many models at most. */
+  sagemakerMultiModel?: { maxModels: number };
+  /** `rate`: for requests that do not come through a router, 0 to 1. */
+  capture?: CaptureOptions & { rate: number };
 }
 
 export interface ModelServer {
   server: Server;
-  /** Until it resolves, every prediction is answered 503. Errors: those of `loadModel`. */
+  /** What further transports share with this one. */
+  serving: Serving;
+  /**
+   * Until it resolves, predictions are answered 503. Errors: those of `loadModel` for the one model; in a repository a model that can not be
+   * loaded is unavailable, with its reason, and the others are served.
+   */
   load(): Promise<void>;
   /** Readiness goes false; requests are still answered. */
   drain(): void;
@@ -54,236 +57,158 @@ export interface ModelServer {
   close(): Promise<void>;
 }
 
-interface Loaded {
-  model: LoadedModel;
-  capture: CaptureWriter | undefined;
-}
+const defaultBatchRows = 256;
 
-type Protocol = "v2" | "mlflow";
-
-const invocationPaths = new Set(["/invocations", "/score", "/predict"]);
-const modelPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(infer|ready))?$/;
-const v1Path = /^\/v1\/models\/([^/:]+)(:predict)?$/;
-
-/** One version of one model over HTTP. The caller decides where `server` listens. */
+/** Models over HTTP, in every protocol that is known here. The caller decides where `server` listens. */
 export function createModelServer(options: ModelServerOptions): ModelServer {
-  const { name, version } = options;
-  const bodyLimit = options.bodyLimitBytes ?? 16 * 1024 * 1024;
-  const names = new Set([name, ...(options.aliases ?? [])]);
-  let loaded: Loaded | undefined;
-  let draining = false;
-  const metrics: ModelServerMetrics = createModelServerMetrics(options, {
-    queue: () => loaded?.model.queueLength() ?? 0,
-    capture: () => loaded?.capture?.counts() ?? { captured: 0, dropped: 0 },
+  let isLoaded = false;
+  let isDraining = false;
+  const repository = createRepository({
+    open: (source, statistics) => open(options, source, statistics, serving.metrics.observeBatch),
+    isLoading: () => !isLoaded,
+    aliases: new Map((options.aliases ?? []).map((alias) => [alias, options.name])),
   });
-
-  const server = createServer((request, response) => {
-    route(request, response).catch((error: unknown) => sendError(response, "v2", error));
+  const metrics = createModelServerMetrics(options, {
+    queue: () => readyModels(repository).reduce((sum, { model }) => sum + model.queueLength(), 0),
+    capture: () => captureCounts(repository),
   });
+  const control = options.allowModelControl === true ? modelControl(options, repository) : undefined;
+  const serving: Serving = {
+    repository,
+    metrics,
+    captureRate: options.capture?.rate ?? 0,
+    bodyLimitBytes: options.bodyLimitBytes ?? 16 * 1024 * 1024,
+    maxBatchRows: options.maxBatchRows ?? defaultBatchRows,
+    isReady: () => isLoaded && readyModels(repository).every(({ model }) => model.isReady?.() ?? true),
+    isDraining: () => isDraining,
+    ...(control === undefined ? {} : { control }),
+  };
+  const server = createServer(createDispatch(routesOf(serving, options), v2Error));
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 75_000;
 
-  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-    if (request.method === "POST") {
-      const infer = modelPath.exec(path);
-      if (infer?.[3] === "infer") {
-        checkTarget(infer[1], infer[2]);
-        return predict(request, response, "v2");
-      }
-      if (invocationPaths.has(path)) return predict(request, response, "mlflow");
-      const v1 = v1Path.exec(path);
-      if (v1?.[2] !== undefined) {
-        checkTarget(v1[1], undefined);
-        return predict(request, response, "mlflow");
-      }
-      if (path === "/capture/flush") {
-        await loaded?.capture?.flush();
-        return reply(response, 200, JSON.stringify(loaded?.capture?.counts() ?? {}));
-      }
-    } else if (request.method === "GET" || request.method === "HEAD") {
-      return inform(response, path);
-    }
-    throw new EspalierError("NOT_FOUND", `There is nothing at ${request.method} ${path}`);
-  }
-
-  function checkTarget(wantedName: string | undefined, wantedVersion: string | undefined): void {
-    const decoded = decodeURIComponent(wantedName ?? "");
-    if (!names.has(decoded)) {
-      throw new EspalierError("NOT_FOUND", `There is no model "${decoded}" here, only ${[...names].join(", ")}`);
-    }
-    if (wantedVersion !== undefined && decodeURIComponent(wantedVersion) !== version) {
-      throw new EspalierError("NOT_FOUND", `Model "${decoded}" has version ${version} here, not ${wantedVersion}`);
-    }
-  }
-
-  async function inform(response: ServerResponse, path: string): Promise<void> {
-    switch (path) {
-      case "/v2/health/live":
-        return reply(response, 200, '{"live":true}');
-      case "/v2/health/ready":
-      case "/":
-      case "/ping":
-      case "/health":
-        return readiness(response);
-      case "/v2":
-        return reply(response, 200, v2ServerMetadata());
-      case "/version":
-        return reply(response, 200, JSON.stringify({ model: name, version }));
-      case "/metrics":
-        return reply(response, 200, await metrics.registry.metrics(), metrics.registry.contentType);
-    }
-    const target = modelPath.exec(path) ?? v1Path.exec(path);
-    if (target === null) throw new EspalierError("NOT_FOUND", `There is nothing at GET ${path}`);
-    checkTarget(target[1], path.startsWith("/v2") ? target[2] : undefined);
-    if (target[3] === "ready" || path.startsWith("/v1")) return readiness(response);
-    const { model } = ready();
-    return reply(response, 200, v2ModelMetadata({ name, version, signature: model.signature }));
-  }
-
-  function readiness(response: ServerResponse): void {
-    const isReady = loaded !== undefined && !draining;
-    reply(response, isReady ? 200 : 503, JSON.stringify({ ready: isReady, name, version }));
-  }
-
-  function ready(): Loaded {
-    if (loaded === undefined) throw new EspalierError("UNAVAILABLE", `Model "${name}" version ${version} is loading`);
-    return loaded;
-  }
-
-  async function predict(request: IncomingMessage, response: ServerResponse, protocol: Protocol): Promise<void> {
-    const start = performance.now();
-    let rows = 0;
-    try {
-      const body = await readBody(request, bodyLimit);
-      const { model, capture } = ready();
-      const eventTime = givenEventTime(request);
-      const given = givenPredictionId(request);
-      const parsed = parse(request, body, protocol, model);
-      const id = given ?? (parsed.id === undefined ? ulid() : checkedId(parsed.id));
-      const { table } = parsed;
-      const outputs = await model.predict(table);
-      rows = table.rows;
-      const text = parsed.render(outputs, id);
-      const headers: OutgoingHttpHeaders = { [servingHeaders.version]: version, [servingHeaders.predictionId]: id };
-      if (draining) headers.connection = "close";
-      reply(response, 200, text, "application/json", headers);
-      if (capture !== undefined && isSampled(request)) record(capture, model, id, eventTime, table, outputs);
-    } catch (error) {
-      sendError(response, protocol, error);
-    }
-    metrics.observeRequest(protocol, response.statusCode, (performance.now() - start) / 1000, rows);
-  }
-
-  function parse(
-    request: IncomingMessage,
-    body: Buffer,
-    protocol: Protocol,
-    { signature }: LoadedModel,
-  ): { id?: string; table: Table; render(outputs: ModelOutput[], id: string): string } {
-    const contentType = request.headers["content-type"] ?? "application/json";
-    const type = contentType.split(";", 1)[0]?.trim().toLowerCase();
-    if (request.headers["inference-header-content-length"] !== undefined) {
-      throw new EspalierError("INVALID_INPUT", "Binary tensors are not supported; send the tensors as JSON");
-    }
-    if (protocol === "mlflow" && type === "text/csv") {
-      const table = tableFromCsv(body.toString("utf8"), signature);
-      return { table, render: (outputs) => renderPredictions(outputs, table.rows) };
-    }
-    const json = parseJson(body);
-    if (protocol === "v2" || looksLikeV2(json)) {
-      const inference = parseV2(json, signature);
-      return { ...inference, render: (outputs, id) => renderV2(inference, id, options, outputs) };
-    }
-    const table = parseInvocation(json, signature);
-    return { table, render: (outputs) => renderPredictions(outputs, table.rows) };
-  }
-
-  function isSampled(request: IncomingMessage): boolean {
-    const decided = request.headers[servingHeaders.capture];
-    if (decided !== undefined) return decided === "1";
-    return Math.random() < (options.capture?.rate ?? 0);
-  }
-
-  function record(
-    capture: CaptureWriter,
-    { signature }: LoadedModel,
-    id: string,
-    eventTime: number | undefined,
-    { rows, values }: Table,
-    outputs: readonly ModelOutput[],
-  ): void {
-    const width = signature.inputs.length;
-    const servedAt = Date.now();
-    const line: CaptureLine = {
-      id,
-      rows,
-      eventTime: eventTime ?? servedAt,
-      servedAt,
-      score: scoresOf(signature, outputs, rows),
-    };
-    for (let column = 0; column < width; column++) {
-      const cells: unknown[] = new Array(rows);
-      for (let row = 0; row < rows; row++) cells[row] = values[row * width + column];
-      line[`c${column}`] = cells;
-    }
-    capture.add(line);
-  }
-
   async function load(): Promise<void> {
-    const model = await loadModel(options.modelDirectory, {
-      maxBatchRows: options.maxBatchRows ?? 256,
-      maxQueueRequests: options.maxQueueRequests ?? 1024,
-      onBatch: metrics.observeBatch,
-    });
-    const capture =
-      options.capture === undefined
-        ? undefined
-        : createCaptureWriter({
-            directory: options.capture.directory,
-            header: {
-              capture: 1,
-              model: name,
-              version,
-              inputs: model.signature.inputs.map(({ name: column, type }) => ({ name: column, type })),
-              scoreType: scoreType(model.signature),
-            },
-            maxSegmentBytes: 64 * 1024 * 1024,
-            maxSegmentSeconds: options.capture.maxSegmentSeconds ?? 10,
-            maxBufferBytes: 64 * 1024 * 1024,
-          });
-    loaded = { model, capture };
+    const { modelDirectory, repositoryDirectory, name, version } = options;
+    if (modelDirectory !== undefined) await repository.load({ name, version, folder: modelDirectory });
+    if (repositoryDirectory !== undefined) await loadAll(repository, repositoryDirectory);
+    isLoaded = true;
   }
 
   return {
     server,
+    serving,
     load,
     drain() {
-      draining = true;
+      isDraining = true;
     },
     async close() {
-      draining = true;
+      isDraining = true;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
       });
-      await loaded?.capture?.close();
-      await loaded?.model.release();
+      await repository.close();
     },
   };
 }
 
-function scoreType(signature: ModelSignature): "number" | "string" {
-  const { name } = scoreOutput(signature);
-  return signature.outputs.find((output) => output.name === name)?.type === "string" ? "string" : "number";
+/** Vertex AI's come first: they are named by the platform, and must not be taken for others. */
+function routesOf(serving: Serving, { vertex, sagemakerMultiModel }: ModelServerOptions): Route[] {
+  return [
+    ...(vertex === undefined ? [] : vertexRoutes(serving, vertex)),
+    ...v2Routes(serving),
+    ...repositoryRoutes(serving),
+    ...v1Routes(serving),
+    ...mlflowRoutes(serving),
+    ...azureRoutes(serving),
+    ...sagemakerRoutes(serving),
+    ...(sagemakerMultiModel === undefined
+      ? []
+      : multiModelRoutes(serving, { ...sagemakerMultiModel, availableBytes: () => process.availableMemory() })),
+    ...operationRoutes(serving),
+  ];
 }
 
-/** V2 says `{error}`, MLflow `{error_code, message}`; both carry our code, place and hint. */
-function sendError(response: ServerResponse, protocol: Protocol, thrown: unknown): void {
-  const error = toEspalierError(thrown);
-  const { code, message, at, hint } = error.toJSON();
-  if (code === "INTERNAL") console.error(thrown);
-  const body = protocol === "v2" ? { error: message, code, at, hint } : { error_code: code, message, at, hint };
-  const headers: OutgoingHttpHeaders = error.retryable ? { "retry-after": "1" } : {};
-  reply(response, error.httpStatus, JSON.stringify(body), "application/json", headers);
+async function open(
+  options: ModelServerOptions,
+  source: ModelSource,
+  statistics: ModelStatistics,
+  observeBatch: (rows: number) => void,
+): Promise<OpenedModel> {
+  const model = await loadModel(source.folder, {
+    ...options.runtime,
+    maxBatchRows: options.maxBatchRows ?? defaultBatchRows,
+    maxQueueRequests: options.maxQueueRequests ?? 1024,
+    onRun({ rows, runMilliseconds, failed }) {
+      if (failed) return;
+      observeBatch(rows);
+      statistics.ran(rows, runMilliseconds);
+    },
+  });
+  const capture =
+    options.capture === undefined
+      ? undefined
+      : createCapture(options.capture, { ...source, signature: model.signature });
+  return { model, capture };
+}
+
+async function loadAll(repository: ModelRepository, directory: string): Promise<void> {
+  for (const name of await findModels(directory)) {
+    try {
+      await loadByName(repository, directory, name);
+    } catch (error) {
+      // Its reason is in the repository's index; the other models are served.
+      console.error(
+        JSON.stringify({ level: "error", message: `model ${name}: ${error instanceof Error ? error.message : error}` }),
+      );
+    }
+  }
+}
+
+/** All versions that are in the folder, and none that is there no more. Errors: those of the last version that could not be loaded. */
+async function loadByName(repository: ModelRepository, directory: string, name: string): Promise<void> {
+  const sources = await findVersions(directory, name);
+  let failure: unknown;
+  for (const source of sources) {
+    try {
+      await repository.load(source);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  for (const { version, state } of repository.status(name)) {
+    if (state === "READY" && !sources.some((source) => source.version === version))
+      await repository.unload(name, version);
+  }
+  if (failure !== undefined) throw failure;
+}
+
+function modelControl(options: ModelServerOptions, repository: ModelRepository): ModelControl {
+  const { name: only, version, modelDirectory, repositoryDirectory } = options;
+  return {
+    async load(name) {
+      if (modelDirectory !== undefined && (name === only || options.aliases?.includes(name))) {
+        await repository.load({ name: only, version, folder: modelDirectory });
+      } else if (repositoryDirectory !== undefined) await loadByName(repository, repositoryDirectory, name);
+      else repository.status(name);
+    },
+    unload: (name) => repository.unload(name),
+  };
+}
+
+function readyModels(repository: ModelRepository) {
+  return repository
+    .index()
+    .filter(({ state }) => state === "READY")
+    .map(({ name, version }) => repository.find(name, version));
+}
+
+function captureCounts(repository: ModelRepository): { captured: number; dropped: number } {
+  const total = { captured: 0, dropped: 0 };
+  for (const { capture } of readyModels(repository)) {
+    const counts = capture?.counts();
+    total.captured += counts?.captured ?? 0;
+    total.dropped += counts?.dropped ?? 0;
+  }
+  return total;
 }

@@ -1,5 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { EspalierError } from "@espalier/core";
+import { EspalierError, parseLongJson } from "@espalier/core";
 import { badRequest } from "./request-error.ts";
 
 function tooLarge(limitBytes: number): EspalierError {
@@ -37,14 +38,20 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   });
 }
 
-/** JSON has neither NaN nor Infinity, which is the commonest fault of Python callers, so the message says so. */
+/**
+ * JSON with 64-bit integers exact: above 53 bits they are bigint. Errors: INVALID_INPUT. JSON has neither NaN nor Infinity, which is the
+ * commonest fault of Python callers, so the message says so.
+ */
 export function parseJson(body: Buffer): unknown {
   if (body.length === 0) throw badRequest("The request has no body");
+  if (!isUtf8(body)) throw badRequest("The body is not UTF-8 text");
+  const text = body.toString("utf8");
   try {
-    return JSON.parse(body.toString("utf8"));
+    return parseLongJson(text);
   } catch (error) {
+    if (error instanceof RangeError) throw badRequest("The body is nested too deeply");
     const reason = error instanceof Error ? error.message : String(error);
-    const bare = /[[,:]\s*-?(NaN|Infinity)\b/.test(body.toString("utf8", 0, Math.min(body.length, 1_000_000)));
+    const bare = /[[,:]\s*-?(NaN|Infinity)\b/.test(text.slice(0, 1_000_000));
     throw badRequest(
       bare
         ? "The body is not JSON: it holds a bare NaN or Infinity; send null instead"

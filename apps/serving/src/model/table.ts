@@ -1,10 +1,15 @@
 import type { ColumnType, InputColumn, ModelSignature } from "@espalier/core";
 import { badRequest } from "../http/request-error.ts";
+import { cellElements, show } from "./cells.ts";
 
-/** Checked rows of a request: row-major, columns in the signature's order. */
+/**
+ * Checked rows of a request: row-major, columns in the signature's order. A cell is a boolean, a number (a bigint in a `long` column above
+ * 53 bits), text, or for a column with a `shape` the flat row-major list of its elements; a missing value is NaN. `values` is a typed
+ * array when a whole matrix came in binary form.
+ */
 export interface Table {
   rows: number;
-  values: unknown[];
+  values: ArrayLike<unknown>;
 }
 
 type Check = (value: unknown) => boolean;
@@ -12,12 +17,12 @@ type Check = (value: unknown) => boolean;
 const checks: Record<ColumnType, { holds: Check; wants: string }> = {
   boolean: { holds: (value) => typeof value === "boolean", wants: "true or false" },
   integer: {
-    holds: (value) => Number.isInteger(value) && Math.abs(value as number) <= 0x7fffffff,
+    holds: (value) => Number.isInteger(value) && (value as number) <= 0x7fffffff && (value as number) >= -0x80000000,
     wants: "a 32-bit integer",
   },
   long: {
-    holds: (value) => Number.isSafeInteger(value),
-    wants: "an integer of at most 53 bits (JSON numbers lose more)",
+    holds: (value) => Number.isSafeInteger(value) || (typeof value === "bigint" && BigInt.asIntN(64, value) === value),
+    wants: "a 64-bit integer",
   },
   float: { holds: (value) => Number.isFinite(value), wants: "a number" },
   double: { holds: (value) => Number.isFinite(value), wants: "a number" },
@@ -28,11 +33,6 @@ const checks: Record<ColumnType, { holds: Check; wants: string }> = {
   },
 };
 
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
 function refuse(column: InputColumn, value: unknown, row: number): never {
   const place = `column "${column.name}", row ${row}`;
   if (value === null || value === undefined || Number.isNaN(value)) {
@@ -41,22 +41,60 @@ function refuse(column: InputColumn, value: unknown, row: number): never {
   throw badRequest(`${place}: expected ${checks[column.type].wants} (${column.type}), got ${show(value)}`, column.name);
 }
 
+/** A number of 64 bits is one of these when it has passed through JSON or a binary tensor exactly. */
+function narrowed(column: InputColumn, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  if (column.type === "float" || column.type === "double") return Number(value);
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** The value as the table keeps it. Errors: INVALID_INPUT naming column and row. */
+function checkedValue(column: InputColumn, given: unknown, row: number): unknown {
+  const value = narrowed(column, given);
+  if (checks[column.type].holds(value)) return value;
+  if (column.nullable === true && (value === null || Number.isNaN(value))) return Number.NaN;
+  return refuse(column, value, row);
+}
+
 /** Checks every value against the signature, in place; an allowed null becomes NaN. Errors: INVALID_INPUT naming column and row. */
-export function checkedTable(signature: ModelSignature, rows: number, values: unknown[]): Table {
+export function checkedTable(
+  signature: ModelSignature,
+  rows: number,
+  values: unknown[] | Float32Array | Float64Array,
+): Table {
   const { inputs } = signature;
   const width = inputs.length;
   if (rows === 0) throw badRequest("The request has no rows");
   for (let column = 0; column < width; column++) {
     const input = inputs[column] as InputColumn;
     const { holds } = checks[input.type];
+    const { shape } = input;
     for (let row = 0, at = column; row < rows; row++, at += width) {
       const value = values[at];
-      if (holds(value)) continue;
-      if (input.nullable === true && (value === null || Number.isNaN(value))) values[at] = Number.NaN;
-      else refuse(input, value, row);
+      if (shape !== undefined) {
+        (values as unknown[])[at] = checkedCell(input, cellElements(input.name, shape, value, row), row);
+      } else if (!holds(value)) {
+        const checked = checkedValue(input, value, row);
+        if (Array.isArray(values)) values[at] = checked;
+      }
     }
   }
   return { rows, values };
+}
+
+function checkedCell(column: InputColumn, elements: ArrayLike<unknown>, row: number): ArrayLike<unknown> {
+  const { holds } = checks[column.type];
+  let checked = elements;
+  for (let index = 0; index < elements.length; index++) {
+    if (holds(elements[index])) continue;
+    const value = checkedValue(column, elements[index], row);
+    // A typed array that holds NaN where it may, needs no change.
+    if (typeof value === "number" && Number.isNaN(value) && ArrayBuffer.isView(elements)) continue;
+    if (checked === elements) checked = Array.from(elements);
+    (checked as unknown[])[index] = value;
+  }
+  return checked;
 }
 
 /** Rows given as lists in the signature's order. */
@@ -75,15 +113,16 @@ export function tableFromRows(signature: ModelSignature, rows: readonly unknown[
 }
 
 /** Columns by name, in any order. Errors: INVALID_INPUT for unknown, missing and ragged columns. */
-export function tableFromColumns(signature: ModelSignature, columns: ReadonlyMap<string, readonly unknown[]>): Table {
+export function tableFromColumns(signature: ModelSignature, columns: ReadonlyMap<string, ArrayLike<unknown>>): Table {
   const { inputs } = signature;
   const width = inputs.length;
   const rows = columns.values().next().value?.length ?? 0;
   checkNames(signature, columns.keys());
-  const values: unknown[] = new Array(rows * width);
+  const values = emptyValues(signature, columns, rows);
   for (let column = 0; column < width; column++) {
     const { name } = inputs[column] as InputColumn;
     const given = columns.get(name);
+    // A column that is missing was refused by its name.
     if (given === undefined) continue;
     if (given.length !== rows) {
       throw badRequest(`column "${name}" has ${given.length} rows where others have ${rows}`, name);
@@ -91,6 +130,23 @@ export function tableFromColumns(signature: ModelSignature, columns: ReadonlyMap
     for (let row = 0; row < rows; row++) values[row * width + column] = given[row];
   }
   return checkedTable(signature, rows, values);
+}
+
+/** One typed array where every column came as one, since a list of boxed values costs several times as much. */
+function emptyValues(
+  { inputs }: ModelSignature,
+  columns: ReadonlyMap<string, ArrayLike<unknown>>,
+  rows: number,
+): unknown[] | Float32Array | Float64Array {
+  const isReal = inputs.every(({ type, shape }) => shape === undefined && (type === "float" || type === "double"));
+  const given = isReal ? [...columns.values()] : [];
+  if (given.length > 0 && given.every((column) => column instanceof Float32Array)) {
+    return new Float32Array(rows * inputs.length);
+  }
+  if (given.length > 0 && given.every((column) => column instanceof Float32Array || column instanceof Float64Array)) {
+    return new Float64Array(rows * inputs.length);
+  }
+  return new Array(rows * inputs.length);
 }
 
 /** Rows given as objects. Errors: INVALID_INPUT for unknown and missing columns. */

@@ -32,6 +32,7 @@ function cellValue(cell: string, type: ColumnType | undefined): unknown {
     return lower === "true" ? true : lower === "false" ? false : cell;
   }
   if (/^nan$/i.test(cell)) return Number.NaN;
+  if (type === "long" && /^\s*[+-]?\d{16,20}\s*$/.test(cell)) return BigInt(cell.trim().replace("+", ""));
   const number = Number(cell);
   return cell.trim() === "" || Number.isNaN(number) ? cell : number;
 }

@@ -34,8 +34,8 @@ export async function runServer(
     async post(path, body, headers = {}) {
       const response = await fetch(url + path, {
         method: "POST",
-        headers,
-        body: typeof body === "string" ? body : JSON.stringify(body),
+        headers: { "content-type": "application/json", ...headers },
+        body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
       });
       const text = await response.text();
       return { status: response.status, body: JSON.parse(text), headers: response.headers };

@@ -9,6 +9,8 @@ export const inputColumnSchema = z.strictObject({
   type: columnTypeSchema,
   /** true: a request may leave the value null or NaN, which the graph sees as NaN. Only float and double columns. */
   nullable: z.boolean().optional(),
+  /** For a tensor a row: its dimensions without the row. A cell is then the flat, row-major list of its elements. */
+  shape: z.array(z.int().positive()).min(1).optional(),
 });
 export type InputColumn = z.infer<typeof inputColumnSchema>;
 

@@ -1,0 +1,41 @@
+import type { ErrorCode, EspalierError } from "@espalier/core";
+import type { ErrorForm } from "./exchange.ts";
+
+/** Open Inference Protocol: `{"error"}`, with the statuses of Triton and KServe where they differ from the table's. */
+export const v2Error: ErrorForm = (error) => {
+  const { code, message, at, hint } = error.toJSON();
+  return { status: statusOf(error), body: JSON.stringify({ error: message, code, at, hint }) };
+};
+
+/** V1 of TensorFlow Serving, KServe and Vertex AI says it like V2. */
+export const v1Error: ErrorForm = v2Error;
+
+/** What MLflow's clients know; others they would take for an internal error. */
+const mlflowCodes: Partial<Record<ErrorCode, string>> = {
+  INVALID_INPUT: "BAD_REQUEST",
+  TOO_LARGE: "BAD_REQUEST",
+  NOT_FOUND: "RESOURCE_DOES_NOT_EXIST",
+  ALREADY_EXISTS: "RESOURCE_ALREADY_EXISTS",
+  PERMISSION_DENIED: "PERMISSION_DENIED",
+  UNAUTHENTICATED: "UNAUTHENTICATED",
+  RATE_LIMITED: "REQUEST_LIMIT_EXCEEDED",
+  UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
+  TIMEOUT: "DEADLINE_EXCEEDED",
+  CANCELLED: "CANCELLED",
+  UNSUPPORTED: "NOT_IMPLEMENTED",
+};
+
+/** MLflow: `{"error_code", "message"}` in MLflow's words; `code` is ours. */
+export const mlflowError: ErrorForm = (error) => {
+  const { code, message, at, hint } = error.toJSON();
+  const status = code === "TIMEOUT" ? 504 : statusOf(error);
+  return {
+    status,
+    body: JSON.stringify({ error_code: mlflowCodes[code] ?? "INTERNAL_ERROR", message, code, at, hint }),
+  };
+};
+
+/** A deadline that passed in the queue is an overload (Triton: REJECTED, 503), not a gateway that got no answer. */
+function statusOf(error: EspalierError): number {
+  return error.code === "TIMEOUT" ? 503 : error.httpStatus;
+}

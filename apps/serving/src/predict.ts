@@ -1,0 +1,153 @@
+import { EspalierError, type ModelSignature, ulid } from "@espalier/core";
+import type { Payload } from "./capture/captured-exchange.ts";
+import type { ModelCall, ModelOutput, RunTiming } from "./model/model.ts";
+import type { Table } from "./model/table.ts";
+import type { ModelRepository } from "./repository/repository.ts";
+import type { ServedModel } from "./repository/served-model.ts";
+
+/** The one way from a request to its answer, whatever protocol and transport it came by. */
+
+/** What a protocol reads from a request's body once the model is known. */
+export interface ParsedRequest {
+  table: Table;
+  /** The caller's id of the request, when the protocol has one. It is the prediction's id too where it can be one. */
+  id?: string | undefined;
+  /** Milliseconds since the epoch. */
+  deadline?: number | undefined;
+  params?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface PredictRequest<Parsed extends ParsedRequest> {
+  /** Absent: the server's only model. */
+  model?: string | undefined;
+  /** Absent: its newest version that is ready. */
+  version?: string | undefined;
+  /** Errors: INVALID_INPUT naming what is wrong. */
+  parse(signature: ModelSignature, served: ServedModel): Parsed;
+  /** `performance.now()` when the request's head had come. */
+  startedAt: number;
+  /** Already checked; minted when absent. */
+  predictionId?: string | undefined;
+  /** Milliseconds since the epoch: the time that the prediction is about. */
+  eventTime?: number | undefined;
+  /** Whether a router has decided to capture this request; absent, the server's own rate decides. */
+  capture?: boolean | undefined;
+  /** Milliseconds since the epoch; the earlier one counts when the body names one too. */
+  deadline?: number | undefined;
+  /** Aborted when the caller is gone. */
+  signal?: AbortSignal | undefined;
+  /** Contributions of the columns in place of predictions. */
+  explain?: boolean;
+  /** The request's bytes, for whoever captures. */
+  payload?: Payload | undefined;
+}
+
+export interface Prediction<Parsed extends ParsedRequest> {
+  served: ServedModel;
+  parsed: Parsed;
+  predictionId: string;
+  outputs: ModelOutput[];
+}
+
+export interface PredictContext {
+  repository: ModelRepository;
+  /** Share of requests that are captured when no router has decided, 0 to 1. */
+  captureRate: number;
+}
+
+/**
+ * Finds the model, reads the rows, runs the model, counts, and captures. `render` makes the answer while the model is held, so that a
+ * version that leaves waits for it; it is timed as the model's output. Errors: NOT_FOUND, UNAVAILABLE (loading), INVALID_INPUT,
+ * RATE_LIMITED, TIMEOUT, CANCELLED, UNSUPPORTED (an explanation of a model that can not explain), and those of the model.
+ */
+export async function predict<Parsed extends ParsedRequest, Answer>(
+  context: PredictContext,
+  request: PredictRequest<Parsed>,
+  render: (prediction: Prediction<Parsed>) => Answer,
+  payloadOf?: (answer: Answer) => Payload,
+): Promise<Answer> {
+  const served = context.repository.find(request.model, request.version);
+  served.hold();
+  try {
+    const parsed = request.parse(served.model.signature, served);
+    const parsedAt = performance.now();
+    const { timing, outputs } = await run(served, request, parsed);
+    const predictionId = request.predictionId ?? predictionIdOf(parsed.id) ?? ulid();
+    const prediction = { served, parsed, predictionId, outputs };
+    served.statistics.succeeded({ rows: parsed.table.rows, startedAt: request.startedAt, parsedAt, timing });
+    const answer = render(prediction);
+    served.statistics.rendered(performance.now() - timing.endedAt);
+    if (request.explain !== true && isSampled(context, request, served)) {
+      capture(request, prediction, payloadOf === undefined ? undefined : () => payloadOf(answer));
+    }
+    return answer;
+  } catch (error) {
+    served.statistics.failed(request.startedAt);
+    throw error;
+  } finally {
+    served.letGo();
+  }
+}
+
+async function run(
+  served: ServedModel,
+  request: PredictRequest<ParsedRequest>,
+  parsed: ParsedRequest,
+): Promise<{ timing: RunTiming; outputs: ModelOutput[] }> {
+  const { model, name } = served;
+  const given = Math.min(request.deadline ?? Number.POSITIVE_INFINITY, parsed.deadline ?? Number.POSITIVE_INFINITY);
+  if (given <= Date.now()) throw new EspalierError("TIMEOUT", "The request's deadline had passed before it was read");
+  const timing: RunTiming = { queuedAt: 0, startedAt: 0, endedAt: 0 };
+  const call: ModelCall = {
+    timing,
+    ...(given === Number.POSITIVE_INFINITY ? {} : { deadline: given }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    ...(parsed.params === undefined ? {} : { params: parsed.params }),
+  };
+  const queuedAt = performance.now();
+  let outputs: ModelOutput[];
+  if (request.explain === true) {
+    if (model.explain === undefined) {
+      throw new EspalierError("UNSUPPORTED", `Model "${name}" can not explain its predictions`, {
+        hint: "Explanations need an MLflow model that is served by its Python worker.",
+      });
+    }
+    outputs = await model.explain(parsed.table, call);
+  } else outputs = await model.predict(parsed.table, call);
+  // A runtime that does not say when it ran: it ran all the time.
+  if (timing.endedAt === 0) Object.assign(timing, { queuedAt, startedAt: queuedAt, endedAt: performance.now() });
+  return { timing, outputs };
+}
+
+const predictionIdPattern = /^[\w.:/-]{1,128}$/;
+
+/** A request's id may be any text; as a prediction's id it goes into columns, headers and logs. */
+function predictionIdOf(id: string | undefined): string | undefined {
+  return id !== undefined && predictionIdPattern.test(id) ? id : undefined;
+}
+
+function isSampled(context: PredictContext, request: PredictRequest<ParsedRequest>, served: ServedModel): boolean {
+  return served.capture !== undefined && (request.capture ?? Math.random() < context.captureRate);
+}
+
+/** After the answer has left: who waits for a prediction does not wait for this. */
+function capture(
+  { eventTime, payload }: PredictRequest<ParsedRequest>,
+  { served, parsed, predictionId, outputs }: Prediction<ParsedRequest>,
+  response: (() => Payload) | undefined,
+): void {
+  const servedAt = Date.now();
+  served.hold();
+  setImmediate(() => {
+    served.capture?.add({
+      id: predictionId,
+      eventTime: eventTime ?? servedAt,
+      servedAt,
+      table: parsed.table,
+      outputs,
+      ...(payload === undefined ? {} : { request: payload }),
+      ...(response === undefined ? {} : { response: response() }),
+    });
+    served.letGo();
+  });
+}

@@ -1,0 +1,88 @@
+import type { RunTiming } from "../model/model.ts";
+
+/** How often, and how long in all. */
+export interface DurationCount {
+  count: number;
+  milliseconds: number;
+}
+
+/** What has been counted about one version of a model since it was first loaded. */
+export interface StatisticsView {
+  /** Milliseconds since the epoch; 0 before the first. */
+  lastInference: number;
+  /** Rows predicted. */
+  inferenceCount: number;
+  /** Runs of the model: fewer than the requests where they were batched. */
+  executionCount: number;
+  success: DurationCount;
+  fail: DurationCount;
+  queue: DurationCount;
+  computeInput: DurationCount;
+  computeInfer: DurationCount;
+  computeOutput: DurationCount;
+  /** Runs by how many rows they took together. */
+  batches: ReadonlyMap<number, DurationCount>;
+}
+
+export interface ModelStatistics {
+  view(): StatisticsView;
+  /** A request that was answered. `startedAt` and `parsedAt` are of `performance.now()`. */
+  succeeded(request: { rows: number; startedAt: number; parsedAt: number; timing: Partial<RunTiming> }): void;
+  /** A request of this model that was refused or failed. */
+  failed(startedAt: number): void;
+  /** Reading its outputs into an answer. */
+  rendered(milliseconds: number): void;
+  /** One run of the model. */
+  ran(rows: number, milliseconds: number): void;
+}
+
+/** Large requests run alone in sizes of their own; so many sizes are told apart, the rest is counted in none. */
+const maxBatchSizes = 512;
+
+const none = (): DurationCount => ({ count: 0, milliseconds: 0 });
+
+function add(to: DurationCount, milliseconds: number): void {
+  to.count++;
+  if (milliseconds > 0) to.milliseconds += milliseconds;
+}
+
+export function createStatistics(): ModelStatistics {
+  const batches = new Map<number, DurationCount>();
+  const counts = {
+    lastInference: 0,
+    inferenceCount: 0,
+    executionCount: 0,
+    success: none(),
+    fail: none(),
+    queue: none(),
+    computeInput: none(),
+    computeInfer: none(),
+    computeOutput: none(),
+    batches,
+  };
+  return {
+    view: () => counts,
+    succeeded({ rows, startedAt, parsedAt, timing }) {
+      const now = performance.now();
+      const { queuedAt = parsedAt, startedAt: ranAt = queuedAt, endedAt = now } = timing;
+      counts.lastInference = Date.now();
+      counts.inferenceCount += rows;
+      add(counts.success, now - startedAt);
+      add(counts.computeInput, parsedAt - startedAt);
+      add(counts.queue, ranAt - queuedAt);
+      add(counts.computeInfer, endedAt - ranAt);
+    },
+    failed(startedAt) {
+      add(counts.fail, performance.now() - startedAt);
+    },
+    rendered(milliseconds) {
+      add(counts.computeOutput, milliseconds);
+    },
+    ran(rows, milliseconds) {
+      counts.executionCount++;
+      const known = batches.get(rows);
+      if (known !== undefined) add(known, milliseconds);
+      else if (batches.size < maxBatchSizes) batches.set(rows, { count: 1, milliseconds });
+    },
+  };
+}
