@@ -60,7 +60,11 @@ describe("process deployer", () => {
   });
 
   const predict = (url: string, rows: number[][], headers: Record<string, string> = {}) =>
-    fetch(`${url}/invocations`, { method: "POST", headers, body: JSON.stringify({ instances: rows }) });
+    fetch(`${url}/invocations`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ instances: rows }),
+    });
   const announced = async (...parts: string[]) =>
     JSON.parse(await readFile(join(root, "endpoints", "one", ...parts, "announce.json"), "utf8")) as { pid: number };
   const serverFolder = () => ["versions", `tiny-7-${spec.versions[0]?.digest.slice(7, 19)}`];
