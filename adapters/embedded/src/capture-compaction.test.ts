@@ -69,6 +69,68 @@ describe("capture compaction", () => {
     expect((await readdir(directory)).filter((name) => name.endsWith(".jsonl"))).toEqual([]);
   });
 
+  it("outputs are columns beside the score, tensors lists, 64-bit integers exact; segments of before are read as ever", async () => {
+    const inputs = [
+      { name: "image", type: "float", shape: [2, 2] },
+      { name: "output_label", type: "long" },
+      { name: "email", type: "string", redacted: "hashed" },
+      { name: "age", type: "integer", redacted: "dropped" },
+    ];
+    const outputs = [
+      { name: "label", type: "long" },
+      { name: "probabilities", type: "float", shape: [-1] },
+      { name: "words", type: "string", shape: [2] },
+      { name: "sure", type: "boolean" },
+    ];
+    const newer = JSON.stringify({ capture: 1, model: "m", version: "9", inputs, outputs, scoreType: "number" });
+    const times = `"eventTime":0,"servedAt":0`;
+    await segment(
+      "01A-1.jsonl",
+      newer,
+      `{"id":"x","rows":2,${times},"score":[0.9,null],"c0":[[1,2,3,4],[5,6,7,8]],"c1":[9007199254740993,1],"c2":["aa",null],"c3":[null,null],"o0":[4611686018427387905,0],"o1":[[0.1,0.9],[1,0]],"o2":[["a","b"],["c",null]],"o3":[true,null]}`,
+      // Output of one version that answered nothing under this name.
+      `{"id":"y","rows":1,${times},"score":[0.5],"c0":[[0,0,0,0]],"c1":[0],"c2":["bb"],"c3":[null]}`,
+      "",
+    );
+    await segment("01B-1.jsonl", header("1"), line("a", [1]), "");
+    const result = await compactCapture(directory);
+    expect(result.skipped).toEqual([]);
+    const duckDb = await openDuckDb({ threads: 1 });
+    const all = await duckDb.rows(
+      `SELECT prediction_id, score, image[4] AS pixel, output_label::VARCHAR AS input_label, output_label_::VARCHAR AS label,
+         output_probabilities[2] AS second, output_words[1] AS word, output_sure AS sure, email, age, amount
+       FROM read_parquet('${compactedDirectory(directory)}/*.parquet', union_by_name = true) ORDER BY prediction_id`,
+    );
+    await duckDb.close();
+    const none = {
+      pixel: null,
+      input_label: null,
+      label: null,
+      second: null,
+      word: null,
+      sure: null,
+      email: null,
+      age: null,
+    };
+    expect(all).toMatchObject([
+      { ...none, prediction_id: "a", score: 0.25, amount: 1 },
+      {
+        prediction_id: "x-0",
+        score: 0.9,
+        pixel: 4,
+        input_label: "9007199254740993",
+        label: "4611686018427387905",
+        second: 0.9,
+        word: "a",
+        sure: true,
+        email: "aa",
+        age: null,
+      },
+      { prediction_id: "x-1", score: null, pixel: 8, label: "0", second: 0, word: "c", sure: null, email: null },
+      { prediction_id: "y", label: null, second: null, word: null, sure: null, email: "bb" },
+    ]);
+  });
+
   it("leaves a segment that is being written alone, and takes that of a killed process without its torn line", async () => {
     await segment(`01A-${process.pid}.open.jsonl`, header("1"), line("a", [1]), "");
     await segment(`01B-${deadPid}.open.jsonl`, header("1"), line("b", [2]), line("c", [3]).slice(0, 40));

@@ -1,12 +1,12 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type CaptureHeader, type ColumnType, canonicalJson } from "@espalier/core";
+import { type CapturedField, type CaptureHeader, type ColumnType, canonicalJson } from "@espalier/core";
 import { closedSegments, closeOrphans, readHeader } from "./capture-segments.ts";
 import { type DuckDb, openDuckDb } from "./duckdb-client.ts";
 import { readJson, writeJson } from "./serving-process.ts";
 
 export interface CompactedFile {
-  /** Parquet: prediction_id, model, version, event_time and served_at (UTC), one column an input, score. */
+  /** Parquet: prediction_id, model, version, event_time and served_at (UTC), one column an input, one an output, score. */
   path: string;
   model: string;
   version: string;
@@ -167,6 +167,7 @@ function copyStatement(header: CaptureHeader, segments: readonly string[], path:
 }
 
 function selectStatement(header: CaptureHeader, segments: readonly string[]): string {
+  const { inputs, outputs = [] } = header;
   const scoreType = header.scoreType === "string" ? "VARCHAR" : "DOUBLE";
   const columns = [
     "id: 'VARCHAR'",
@@ -174,9 +175,15 @@ function selectStatement(header: CaptureHeader, segments: readonly string[]): st
     "\"eventTime\": 'BIGINT'",
     "\"servedAt\": 'BIGINT'",
     `score: '${scoreType}[]'`,
-    ...header.inputs.map(({ type }, index) => `c${index}: '${sqlTypes[type]}[]'`),
+    ...inputs.map((field, index) => `c${index}: '${cellType(field)}[]'`),
+    ...outputs.map((field, index) => `o${index}: '${cellType(field)}[]'`),
   ];
-  const inputs = header.inputs.map(({ name }, index) => `unnest(c${index}) AS ${identifier(captureColumn(name))}`);
+  const taken = new Set(inputs.map(({ name }) => captureColumn(name).toLowerCase()));
+  const unnested = [
+    ...inputs.map(({ name }, index) => `unnest(c${index}) AS ${identifier(captureColumn(name))}`),
+    ...outputs.map(({ name }, index) => `unnest(o${index}) AS ${identifier(outputColumn(name, taken))}`),
+    "unnest(score) AS score",
+  ];
   // Lists unnested in one SELECT go in step. The header line has no id.
   return `
     SELECT CASE WHEN row_count = 1 THEN id ELSE id || '-' || row_index END AS prediction_id, * EXCLUDE (id, row_count, row_index)
@@ -184,11 +191,23 @@ function selectStatement(header: CaptureHeader, segments: readonly string[]): st
       SELECT id, "rows" AS row_count, unnest(range("rows")) AS row_index,
         ${literal(header.model)} AS model, ${literal(header.version)} AS version,
         make_timestamp("eventTime" * 1000) AS event_time, make_timestamp("servedAt" * 1000) AS served_at,
-        ${[...inputs, "unnest(score) AS score"].join(", ")}
+        ${unnested.join(", ")}
       FROM read_json([${segments.map(literal).join(", ")}], format = 'newline_delimited', columns = {${columns.join(", ")}},
         maximum_object_size = 268435456)
       WHERE id IS NOT NULL
     )`;
+}
+
+function cellType({ type, shape }: CapturedField): string {
+  return shape === undefined ? sqlTypes[type] : `${sqlTypes[type]}[]`;
+}
+
+/** `output_<name>`, unless an input is called so. */
+function outputColumn(name: string, taken: Set<string>): string {
+  let column = `output_${name}`;
+  while (taken.has(column.toLowerCase())) column += "_";
+  taken.add(column.toLowerCase());
+  return column;
 }
 
 function literal(text: string): string {
