@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
+import { bundleServing } from "./bundle-serving.ts";
 
 /**
  * `npm run build`: the package `espalier` as it is published, in dist/package: JavaScript (Node strips no types under node_modules),
@@ -104,6 +105,7 @@ execFileSync(
 for (const file of readdirSync(join(target, "types"), { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
+await bundleServing(join(target, "dist/serving-image"));
 for (const file of ["launcher.py", "espalier_onnx.py"]) cpSync(join(root, "python", file), join(target, "dist", file));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));

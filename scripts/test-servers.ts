@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
 import { type MlflowVersion, mlflowPrograms } from "./servers/mlflow-environment.ts";
+import { preparePodman } from "./servers/podman.ts";
 import { startSlurm } from "./servers/slurm.ts";
 import { startVersitygw } from "./servers/versitygw.ts";
 
@@ -30,6 +32,30 @@ const suites: Readonly<Record<string, Suite>> = {
         AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
       };
       return { variables, stop: server.stop };
+    },
+  },
+  packages: {
+    tests: ["adapters/open-source/src/oci-image-registry.test.ts", "scenarios/packaging"],
+    async start() {
+      const server = await startDockerRegistry();
+      if ("skipped" in server) return server;
+      const podman = preparePodman();
+      const variables = {
+        ESPALIER_TEST_REGISTRY: server.registry,
+        ESPALIER_TEST_REGISTRY_USERNAME: server.username,
+        ESPALIER_TEST_REGISTRY_PASSWORD: server.password,
+        ESPALIER_TEST_REGISTRY_FOLDER: server.folder,
+        ...("skipped" in podman
+          ? { ESPALIER_TEST_PODMAN_SKIPPED: podman.skipped }
+          : { ESPALIER_TEST_PODMAN: JSON.stringify(podman.environment) }),
+      };
+      return {
+        variables,
+        async stop() {
+          if (!("skipped" in podman)) podman.stop();
+          await server.stop();
+        },
+      };
     },
   },
   mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },

@@ -39,10 +39,12 @@ export {
   localMetricsManifest,
 } from "./local-metrics-sink.ts";
 export {
+  createOciLayout,
   createOciLayoutImageRegistry,
   type OciLayoutConfig,
   ociLayoutConfigSchema,
   ociLayoutManifest,
+  onlyImageIn,
 } from "./oci-layout-image-registry.ts";
 export {
   createProcessDeployer,

@@ -8,8 +8,12 @@ import {
   EspalierError,
   type ImageRegistry,
   isDigest,
+  isRepositoryName,
+  isTag,
   type OciDescriptor,
+  subjectOf,
   type ToolManifest,
+  verifiedStream,
 } from "@espalier/core";
 import { z } from "zod";
 import { readChunks, temporaryName, writeNewFile } from "./disk.ts";
@@ -26,7 +30,7 @@ export const ociLayoutManifest: ToolManifest = {
   provider: "embedded",
   component: "packages",
   milestone: 9,
-  summary: "Models as OCI artifacts in image layouts on disk, which registries' own tools can copy",
+  summary: "Models and images in OCI image layouts on disk, which registries' own tools can copy",
   capabilities: [],
   skills: [],
   cost: { money: "disk space", operations: "none" },
@@ -54,16 +58,30 @@ const manifestSchema = z.looseObject({
 
 /** OCI image layout v1.1, one a repository. One process writes tags at a time: the project's owner. */
 export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegistry {
-  const folderOf = (repository: string): string => join(config.path, checkedRepository(repository));
+  return layoutsIn((repository) => join(config.path, checkedRepository(repository)));
+}
+
+/** One layout, whatever the repository is called. */
+export function createOciLayout(folder: string): ImageRegistry {
+  return layoutsIn(() => folder);
+}
+
+function layoutsIn(folderOf: (repository: string) => string): ImageRegistry {
   const blobPath = (repository: string, digest: Digest): string =>
     join(folderOf(repository), "blobs", "sha256", checkedDigest(digest).slice(7));
   let tagging: Promise<unknown> = Promise.resolve();
 
-  async function tag(repository: string, tagName: string, descriptor: OciDescriptor): Promise<void> {
+  /** Without a tag it is listed all the same, once: that is how what refers to an image is found. */
+  async function list(repository: string, tagName: string | undefined, descriptor: OciDescriptor): Promise<void> {
     const path = join(folderOf(repository), "index.json");
     const index = (await readIndex(path)) ?? { schemaVersion: 2, mediaType: indexType, manifests: [] };
-    const others = index.manifests.filter((entry) => entry.annotations?.[tagAnnotation] !== tagName);
-    const manifests = [...others, { ...descriptor, annotations: { [tagAnnotation]: tagName } }];
+    if (tagName === undefined && index.manifests.some((entry) => entry.digest === descriptor.digest)) return;
+    const others = index.manifests.filter((entry) => {
+      const known = entry.annotations?.[tagAnnotation];
+      return known === undefined ? entry.digest !== descriptor.digest : known !== tagName;
+    });
+    const annotations = tagName === undefined ? {} : { annotations: { [tagAnnotation]: tagName } };
+    const manifests = [...others, { ...descriptor, ...annotations }];
     await replaceFile(path, JSON.stringify({ ...index, manifests }, null, 2));
     await replaceFile(join(folderOf(repository), "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   }
@@ -79,10 +97,11 @@ export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegi
     async getBlob(repository, digest) {
       const path = blobPath(repository, digest);
       if (!(await exists(path))) throw absent(`${repository} has no blob ${digest}`);
-      return readChunks(path);
+      return verifiedStream(readChunks(path), { digest }, (found) => damaged(repository, "blob", digest, path, found));
     },
-    async putManifest(repository, tagName, manifest, mediaType) {
-      checkedTag(tagName);
+    async putManifest(repository, reference, manifest, mediaType) {
+      const digest = digestOfBytes(manifest);
+      checkedReference(reference, digest);
       const content = parseManifest(manifest);
       const referenced = [content.config, ...(content.layers ?? []), ...(content.manifests ?? [])];
       for (const descriptor of referenced) {
@@ -90,7 +109,6 @@ export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegi
           throw absent(`${repository} has no blob ${descriptor.digest} that the manifest names`);
         }
       }
-      const digest = digestOfBytes(manifest);
       const descriptor: OciDescriptor = {
         mediaType,
         digest,
@@ -99,9 +117,13 @@ export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegi
       };
       const path = blobPath(repository, digest);
       if (!(await exists(path))) await writeBlob(path, descriptor, bytesOnce(manifest));
-      const done = tagging.then(() => tag(repository, tagName, descriptor));
-      tagging = done.catch(() => undefined);
-      await done;
+      const tagName = isDigest(reference) ? undefined : reference;
+      // An image below an index is found through the index.
+      if (tagName !== undefined || subjectOf(manifest, mediaType) !== undefined) {
+        const done = tagging.then(() => list(repository, tagName, descriptor));
+        tagging = done.catch(() => undefined);
+        await done;
+      }
       return digest;
     },
     async getManifest(repository, reference) {
@@ -111,37 +133,65 @@ export function createOciLayoutImageRegistry(config: OciLayoutConfig): ImageRegi
       );
       const digest = entry?.digest ?? (isDigest(reference) ? reference : undefined);
       if (!digest) throw absent(`${repository} has no tag ${JSON.stringify(reference)}`);
-      const manifest = await readWhole(blobPath(repository, digest), `${repository} has no manifest ${digest}`);
+      const path = blobPath(repository, digest);
+      const manifest = await readWhole(path, `${repository} has no manifest ${digest}`);
+      const found = digestOfBytes(manifest);
+      if (found !== digest) throw damaged(repository, "manifest", digest, path, found);
       const mediaType = entry?.mediaType ?? parseManifest(manifest).mediaType;
       if (!mediaType) throw absent(`${repository} has no manifest ${digest}`);
-      if (digestOfBytes(manifest) !== digest) {
-        throw new EspalierError("CORRUPTED", `The manifest ${digest} of ${repository} is damaged`, {
-          at: blobPath(repository, digest),
-          hint: "Package the model again.",
-        });
-      }
       return { manifest, mediaType, digest };
+    },
+    async referrers(repository, digest) {
+      checkedDigest(digest);
+      const index = await readIndex(join(folderOf(repository), "index.json"));
+      const found = new Map<Digest, OciDescriptor>();
+      for (const entry of index?.manifests ?? []) {
+        const path = blobPath(repository, entry.digest);
+        const manifest = await readWhole(path, `${repository} has no manifest ${entry.digest}`);
+        const link = subjectOf(manifest, entry.mediaType);
+        if (link?.subject === digest) found.set(entry.digest, link.descriptor);
+      }
+      return [...found.values()];
     },
   };
 }
 
-const absent = (message: string): EspalierError => new EspalierError("NOT_FOUND", message);
-
-/** After the OCI distribution specification; the names of a layout's own files are taken. */
-function checkedRepository(repository: string): string {
-  const segment = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-  const isName = new RegExp(`^${segment}(?:/${segment})*$`).test(repository) && repository.length <= 255;
-  if (!isName || repository.split("/").some((part) => ["blobs", "index.json", "oci-layout"].includes(part))) {
-    throw new EspalierError("INVALID_INPUT", `${JSON.stringify(repository)} can not be the name of a repository`, {
-      hint: "Use lower-case letters and digits, parted by '/', '.', '_' or '-'.",
-    });
-  }
-  return repository;
+/** The one image of a layout, for whoever did not say which. NOT_FOUND: it has none. INVALID_INPUT: it has several. */
+export async function onlyImageIn(folder: string): Promise<Digest> {
+  const index = await readIndex(join(folder, "index.json"));
+  const images = (index?.manifests ?? []).filter((entry) => entry.artifactType === undefined);
+  const digests = [...new Set(images.map((entry) => entry.digest))];
+  if (digests[0] !== undefined && digests.length === 1) return digests[0];
+  if (digests.length === 0) throw absent(`The OCI layout in ${folder} has no image`);
+  const tags = images.flatMap((entry) => entry.annotations?.[tagAnnotation] ?? []);
+  throw new EspalierError("INVALID_INPUT", `The OCI layout in ${folder} has ${digests.length} images`, {
+    hint: `Say which: ${tags.map((one) => `oci:${folder}:${one}`).join(", ")}`,
+  });
 }
 
-function checkedTag(tagName: string): void {
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(tagName)) return;
-  throw new EspalierError("INVALID_INPUT", `${JSON.stringify(tagName)} can not be a tag`);
+const damaged = (repository: string, what: string, digest: Digest, path: string, found: string): EspalierError =>
+  new EspalierError("CORRUPTED", `The ${what} ${digest} of ${repository} is damaged: it is ${found}`, {
+    at: path,
+    hint: "Remove the file and package the model again.",
+  });
+
+const absent = (message: string): EspalierError => new EspalierError("NOT_FOUND", message);
+
+/** The names of a layout's own files are taken. */
+function checkedRepository(repository: string): string {
+  const taken = ["blobs", "index.json", "oci-layout"];
+  if (isRepositoryName(repository) && !repository.split("/").some((part) => taken.includes(part))) return repository;
+  throw new EspalierError("INVALID_INPUT", `${JSON.stringify(repository)} can not be the name of a repository`, {
+    hint: "Use lower-case letters and digits, parted by '/', '.', '_' or '-'.",
+  });
+}
+
+function checkedReference(reference: string, digest: Digest): void {
+  if (reference === digest || (isTag(reference) && !isDigest(reference))) return;
+  throw new EspalierError(
+    "INVALID_INPUT",
+    `${JSON.stringify(reference)} can not be a tag, and is not the manifest's digest`,
+  );
 }
 
 function checkedDigest(digest: string): Digest {

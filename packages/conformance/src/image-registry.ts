@@ -90,6 +90,70 @@ export function imageRegistryConformance(runner: TestRunner, subject: ImageRegis
       expect(await codeOf(() => registry.putManifest("models/a", "1", manifest, manifestType))).toBe("NOT_FOUND");
       expect(await codeOf(() => registry.getManifest("models/a", "1"))).toBe("NOT_FOUND");
     });
+    withRegistry("keeps a manifest without a tag under its own digest, and under no other", async (registry) => {
+      const manifest = manifestOf(await putText(registry, "layer"));
+      const digest = digestOfBytes(manifest);
+      expect(await registry.putManifest("models/a", digest, manifest, manifestType)).toBe(digest);
+      expect((await registry.getManifest("models/a", digest)).digest).toBe(digest);
+      const other = digestOfBytes("other");
+      expect(await codeOf(() => registry.putManifest("models/a", other, manifest, manifestType))).toBe("INVALID_INPUT");
+    });
+    withRegistry("finds what refers to a manifest, once each, and nothing else", async (registry) => {
+      const image = manifestOf(await putText(registry, "layer"));
+      const subject = await registry.putManifest("models/a", "1", image, manifestType);
+      expect(await registry.referrers("models/a", subject)).toEqual([]);
+      const content = await putText(registry, "about it");
+      const referring = (artifactType: string): Uint8Array =>
+        Buffer.from(
+          JSON.stringify({
+            schemaVersion: 2,
+            mediaType: manifestType,
+            artifactType,
+            config: content,
+            layers: [content],
+            subject: { mediaType: manifestType, digest: subject, size: image.byteLength },
+            annotations: { kind: artifactType },
+          }),
+        );
+      const types = ["application/vnd.test.bill", "application/vnd.test.origin"];
+      for (const type of [...types, ...types]) {
+        const manifest = referring(type);
+        await registry.putManifest("models/a", digestOfBytes(manifest), manifest, manifestType);
+      }
+      await registry.putManifest("models/a", "2", manifestOf(await putText(registry, "another")), manifestType);
+      const found = await registry.referrers("models/a", subject);
+      expect(found.map(({ artifactType, digest, annotations }) => ({ artifactType, digest, annotations }))).toEqual(
+        expect.arrayContaining(
+          types.map((artifactType) => ({
+            artifactType,
+            digest: digestOfBytes(referring(artifactType)),
+            annotations: { kind: artifactType },
+          })),
+        ),
+      );
+      expect(found).toHaveLength(types.length);
+    });
+    withRegistry("takes a blob that another repository may have, whether it has it or not", async (registry) => {
+      const descriptor = await putText(registry, "shared layer");
+      const body = streamOf(Buffer.from("shared layer"));
+      await registry.putBlob("models/b", descriptor, body, { mountFrom: "models/a" });
+      expect(await read(await registry.getBlob("models/b", descriptor.digest))).toBe("shared layer");
+      const other = descriptorOf("only here");
+      await registry.putBlob("models/b", other, streamOf(Buffer.from("only here")), { mountFrom: "models/a" });
+      expect(await read(await registry.getBlob("models/b", other.digest))).toBe("only here");
+    });
+    withRegistry("takes blobs larger than what is sent at once, and reads them back whole", async (registry) => {
+      const piece = Buffer.alloc(7 * 1024 * 1024 + 13, "espalier ");
+      const whole = Buffer.concat([piece, piece, piece, piece, piece]);
+      const descriptor = { ...descriptorOf(""), digest: digestOfBytes(whole), size: whole.byteLength };
+      const pieces = async function* (): ByteStream {
+        for (let index = 0; index < 5; index += 1) yield piece;
+      };
+      await registry.putBlob("models/a", descriptor, pieces());
+      let bytes = 0;
+      for await (const chunk of await registry.getBlob("models/a", descriptor.digest)) bytes += chunk.byteLength;
+      expect(bytes).toBe(whole.byteLength);
+    });
     withRegistry("knows what is absent", async (registry) => {
       expect(await codeOf(() => registry.getBlob("models/a", digestOfBytes("none")))).toBe("NOT_FOUND");
       expect(await codeOf(() => registry.getManifest("models/a", "none"))).toBe("NOT_FOUND");

@@ -128,6 +128,14 @@ export const catalog: Catalog = {
           createOciLayoutImageRegistry({ path: path ?? join(host.stateDirectory, "packages") }),
       });
     },
+    oci: async () => {
+      const { createOciImageRegistry, ociConfigSchema, ociManifest } = await openSource();
+      return defineTool("packages", {
+        manifest: ociManifest,
+        config: ociConfigSchema,
+        create: (config, host) => createOciImageRegistry(config, host),
+      });
+    },
   },
   deploy: {
     process: async () => {

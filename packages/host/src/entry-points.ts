@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 const entries = {
   /** The model server and router. */
   serving: { source: "../../../apps/serving/src/main.ts", built: "./serving.js" },
+  /** The model server as it goes into images: a folder; in a checkout the program that makes it. */
+  "serving-image": { source: "../../../scripts/bundle-serving.ts", built: "./serving-image" },
   /** Runs one `data` built-in step by the step contract. */
   "builtin-step": { source: "../../../adapters/embedded/src/builtin-step-main.ts", built: "./builtin-step.js" },
   /** Runs one exported TypeScript step by the step contract. */

@@ -2,6 +2,7 @@ export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDe
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
+export type { EndpointConfig } from "./endpoint-schema.ts";
 export {
   cacheFolder,
   createPythonEnvironments,
@@ -9,8 +10,12 @@ export {
   platformName,
 } from "./environments/python-environments.ts";
 export { findTool } from "./find-tool.ts";
+export { openBase, openLayout, openRegistry, parseBase, type RegistryAccess } from "./images/base-source.ts";
+export { hostPlatform } from "./images/host-platform.ts";
+export { buildModelImages, type ModelImageRequest, type ModelImages } from "./images/model-image.ts";
 export { loadMlflowParts, type MlflowParts } from "./mlflow-parts.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
+export { namedSecrets } from "./named-secrets.ts";
 export { checkStack, type OpenStack, openStack, type StackContext } from "./open-stack.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";
 export { findProject, loadProject, type ParsedProject, type Project, parseProject, projectFile } from "./project.ts";

@@ -36,6 +36,11 @@ export interface Artifacts {
   adoptTree(files: readonly TreeEntry[], type: "tree" | "model"): Promise<ArtifactRef>;
   /** A tree that holds other artifacts under these names, without copying a byte: a file under its name, a tree as a folder. */
   compose(parts: Readonly<Record<string, ArtifactRef>>, type: "tree" | "model"): Promise<ArtifactRef>;
+  /**
+   * The tree `base` in which whatever `over` has at its top (a file, or a folder with all that is in it) stands in place of what had that
+   * name, without copying a byte.
+   */
+  overlay(base: ArtifactRef, over: ArtifactRef, type: "tree" | "model"): Promise<ArtifactRef>;
   /** Verified and atomic (temporary name, then rename): a file, or a folder for a tree or model. */
   materialise(ref: ArtifactRef, targetPath: string): Promise<void>;
   /**
@@ -105,6 +110,22 @@ export function createArtifacts(store: ArtifactStore, files: LocalFiles): Artifa
         const inside = await readTree(objects, part.digest);
         for (const entry of inside) entries.push({ ...entry, path: `${name}/${entry.path}` });
         for (const pack of await readPacks(objects, part.digest)) packs.set(pack.digest, pack);
+      }
+      return publishLists(objects, entries, type, [...packs.values()]);
+    },
+    async overlay(base, over, type) {
+      const top = (entry: TreeEntry): string => entry.path.split("/")[0] ?? "";
+      const fresh = await readTree(objects, over.digest);
+      const replaced = new Set(fresh.map(top));
+      const kept = (await readTree(objects, base.digest)).filter((entry) => !replaced.has(top(entry)));
+      const entries = [...kept, ...fresh];
+      const needed = new Set(entries.map((entry) => entry.sha256));
+      const packs = new Map<string, Pack>();
+      for (const ref of [base, over]) {
+        for (const pack of await readPacks(objects, ref.digest)) {
+          // A pack of replaced files alone would never be collected.
+          if (pack.members.some((member) => needed.has(member.sha256))) packs.set(pack.digest, pack);
+        }
       }
       return publishLists(objects, entries, type, [...packs.values()]);
     },

@@ -1,13 +1,13 @@
 import type { ArtifactRef } from "../artifact.ts";
 import { canonicalJson, type Digest, digestOfBytes } from "../canonical-json.ts";
 import { EspalierError } from "../errors.ts";
+import { ociEmptyContent, ociEmptyType, ociManifestType } from "../oci/media-types.ts";
+import { putContent } from "../oci/push-image.ts";
 import type { ImageRegistry, OciDescriptor } from "../ports/image-registry.ts";
 import type { Artifacts } from "./artifacts.ts";
-import { streamOf } from "./streams.ts";
 import { entryDigest, type TreeEntry } from "./tree.ts";
 
 export const modelArtifactType = "application/vnd.espalier.model.v1+json";
-export const ociManifestType = "application/vnd.oci.image.manifest.v1+json";
 const modelFileType = "application/vnd.espalier.model.file.v1";
 
 export interface ModelPackage {
@@ -34,8 +34,6 @@ export interface ModelManifest {
   layers: OciDescriptor[];
 }
 
-const emptyConfig = Buffer.from("{}");
-
 /**
  * A model folder as an OCI artifact (image-spec v1.1). Without times or hosts: equal inputs give equal bytes, so that packaging
  * twice is found to be the same.
@@ -55,9 +53,9 @@ export function modelManifest(input: ModelPackage): ModelManifest {
     },
   }));
   const config: OciDescriptor = {
-    mediaType: "application/vnd.oci.empty.v1+json",
-    digest: digestOfBytes(emptyConfig),
-    size: emptyConfig.byteLength,
+    mediaType: ociEmptyType,
+    digest: digestOfBytes(ociEmptyContent),
+    size: ociEmptyContent.byteLength,
   };
   const manifest = Buffer.from(
     canonicalJson({
@@ -87,9 +85,7 @@ export async function packageModel(
 ): Promise<ModelManifest> {
   const files = await artifacts.entries(input.model);
   const built = modelManifest({ ...input, files });
-  if (!(await registry.hasBlob(target.repository, built.config.digest))) {
-    await registry.putBlob(target.repository, built.config, streamOf(emptyConfig));
-  }
+  await putContent(registry, target.repository, built.config, ociEmptyContent);
   for (const layer of built.layers) {
     const path = layer.annotations?.["org.opencontainers.image.title"] ?? "";
     if (await registry.hasBlob(target.repository, layer.digest)) continue;

@@ -24,7 +24,7 @@ export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
  */
 export async function* verified(
   body: ByteStream,
-  expected: { digest: Digest; size: number },
+  expected: { digest: Digest; size?: number },
   mismatch: (found: string) => EspalierError,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
@@ -33,11 +33,12 @@ export async function* verified(
   for await (const chunk of body) {
     hash.update(chunk);
     size += chunk.byteLength;
-    if (size > expected.size) throw mismatch(`more than ${expected.size} bytes`);
+    if (expected.size !== undefined && size > expected.size) throw mismatch(`more than ${expected.size} bytes`);
     if (held) yield held;
     held = chunk;
   }
-  if (size !== expected.size) throw mismatch(`${size} bytes instead of ${expected.size}`);
+  if (expected.size !== undefined && size !== expected.size)
+    throw mismatch(`${size} bytes instead of ${expected.size}`);
   const digest = `sha256:${hash.digest("hex")}`;
   if (digest !== expected.digest) throw mismatch(digest);
   if (held) yield held;
