@@ -1,5 +1,4 @@
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { EspalierError } from "@espalier/core";
 
 /** Resolves with the port. Errors: PORT_IN_USE, INVALID_INPUT (an address this machine does not have), PERMISSION_DENIED. */
