@@ -1,17 +1,26 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   type Deployer,
   type EndpointSpec,
   type EndpointStatus,
   EspalierError,
-  type ServedVersion,
   type ToolManifest,
 } from "@espalier/core";
 import { z } from "zod";
-import { askRouter, checkPortFree, checkSpec, endpointPaths, routerState, versionKey } from "./endpoint-processes.ts";
-import { findServing, readJson, type ServingProcess, startServing, stopServing, writeJson } from "./serving-process.ts";
+import {
+  askRouter,
+  checkPortFree,
+  checkSpec,
+  endpointPaths,
+  processKeys,
+  routerState,
+  versionKey,
+} from "./endpoint-processes.ts";
+import { routerProcess } from "./router-process.ts";
+import { findServing, readJson, type ServingProcess, writeJson } from "./serving-process.ts";
+import { createVersionServers } from "./version-servers.ts";
 
 export const processDeployerConfig = z.strictObject({
   /** Seconds that a model may take to load. */
@@ -24,8 +33,8 @@ export const processDeployerManifest: ToolManifest = {
   provider: "embedded",
   component: "deploy",
   milestone: 11,
-  summary: "A router and one model server a version, as processes of this machine on loopback",
-  capabilities: ["canary", "capture", "sticky", "zero-downtime"],
+  summary: "A router and model servers for each version, as processes of this machine on loopback",
+  capabilities: ["canary", "capture", "custom-runtime", "replicas", "rules", "shadow", "sticky", "zero-downtime"],
   skills: [],
   cost: { money: "memory of one process a version (about 100 MB and the model)", operations: "none" },
   verified: { label: "real", against: "Linux, onnxruntime 1.30.0", live: "not applicable" },
@@ -48,16 +57,22 @@ export interface ProcessDeployerHost {
   servingEntry: string;
 }
 
-const superviseMilliseconds = 1000;
+const superviseMilliseconds = 500;
 const stopGraceSeconds = 30;
 
 /** One per project: two would supervise the same processes. Supervision begins at once, over the endpoints that are there. */
-export function createProcessDeployer(host: ProcessDeployerHost, config: ProcessDeployerConfig = {}): ProcessDeployer {
+export function createProcessDeployer(
+  { servingEntry, ...host }: ProcessDeployerHost,
+  config: ProcessDeployerConfig = {},
+): ProcessDeployer {
   const directory = resolve(host.directory);
   const startSeconds = config.start_seconds ?? 120;
+  const place = { directory, servingEntry, startSeconds, stopGraceSeconds };
+  const servers = createVersionServers(place);
+  const routerOf = (name: string) => routerProcess(place, name);
   const turns = new Map<string, Promise<unknown>>();
-  const failures = new Map<string, { count: number; retryAt: number; message: string }>();
-  const routerFolder = (name: string) => endpointPaths(directory, name).router;
+  /** What the last look at an endpoint could not mend; it is tried again at the next. */
+  const faults = new Map<string, string>();
   let closed = false;
 
   /** One change of an endpoint at a time. */
@@ -67,65 +82,8 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     return turn;
   }
 
-  function startVersion(spec: EndpointSpec, version: ServedVersion): Promise<ServingProcess> {
-    const paths = endpointPaths(directory, spec.name);
-    return startServing({
-      folder: paths.version(versionKey(version)),
-      label: `The server of ${version.model} version ${version.version}`,
-      startSeconds,
-      command: [
-        host.servingEntry,
-        "model",
-        "--model-dir",
-        resolve(version.path),
-        "--name",
-        version.model,
-        "--version",
-        version.version,
-        "--alias",
-        spec.name,
-        "--capture-dir",
-        paths.capture,
-      ],
-    });
-  }
-
-  function startRouter(name: string, port: number): Promise<ServingProcess> {
-    const { router, state } = endpointPaths(directory, name);
-    return startServing({
-      folder: router,
-      label: `The router of ${name}`,
-      startSeconds,
-      command: [host.servingEntry, "router", "--state", state, "--port", String(port)],
-    });
-  }
-
   async function readSpec(name: string): Promise<EndpointSpec | undefined> {
     return (await readJson(endpointPaths(directory, name).spec)) as EndpointSpec | undefined;
-  }
-
-  /** Starts every version; those without weight may fail, which `status` then tells. */
-  async function startVersions(spec: EndpointSpec): Promise<Map<string, number>> {
-    const ports = new Map<string, number>();
-    await Promise.all(
-      spec.versions.map(async (version) => {
-        const key = versionKey(version);
-        try {
-          ports.set(key, (await startVersion(spec, version)).port);
-          failures.delete(key);
-        } catch (error) {
-          if (version.weight > 0) throw error;
-          noteFailure(key, error);
-        }
-      }),
-    );
-    return ports;
-  }
-
-  function noteFailure(key: string, error: unknown): void {
-    const count = (failures.get(key)?.count ?? 0) + 1;
-    const message = error instanceof Error ? error.message : String(error);
-    failures.set(key, { count, retryAt: Date.now() + Math.min(60_000, 500 * 2 ** count), message });
   }
 
   async function apply(spec: EndpointSpec): Promise<EndpointStatus> {
@@ -133,56 +91,43 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     const paths = endpointPaths(directory, spec.name);
     const current = await readSpec(spec.name);
     if (current !== undefined && current.generation > spec.generation) return statusOf(current);
-    const running = await findServing(paths.router);
+    const running = await routerOf(spec.name).find();
     if (running?.port !== spec.port) await checkPortFree(spec.port);
     await mkdir(paths.capture, { recursive: true });
-    const before = new Set((current?.versions ?? []).map(versionKey));
+    const before = new Set(current === undefined ? [] : allProcesses(current));
     try {
-      const ports = await startVersions(spec);
+      const ports = await servers.start(spec);
       await writeJson(paths.spec, spec);
       await writeJson(paths.state, routerState(spec, ports));
     } catch (error) {
       // What serves goes on serving; only what this change started is taken back.
-      const started = spec.versions.map(versionKey).filter((key) => !before.has(key));
-      await Promise.all(started.map((key) => stopServing(paths.version(key), stopGraceSeconds)));
+      const started = allProcesses(spec).filter((process) => !before.has(process));
+      await servers.stop(spec.name, started);
+      await Promise.all(started.map((process) => rm(paths.process(process), { recursive: true, force: true })));
+      // Of an endpoint that never served nothing is left, or it would be taken for one that should serve.
+      if (current === undefined) await rm(paths.versions, { recursive: true, force: true });
       throw error;
     }
-    const router = await routerAt(spec, running);
+    const router = await routerOf(spec.name).at(spec.port);
     await inForce(spec, router.port);
     await stopOthers(spec, router.port);
     return statusOf(spec);
   }
 
-  async function routerAt(spec: EndpointSpec, running: ServingProcess | undefined): Promise<ServingProcess> {
-    if (running !== undefined && (spec.port === 0 || running.port === spec.port)) return running;
-    await stopServing(routerFolder(spec.name), stopGraceSeconds);
-    return restartRouter(spec);
-  }
-
-  /** A port that was chosen once stays, since callers know it; unless another took it while the router was away. */
-  async function restartRouter(spec: EndpointSpec): Promise<ServingProcess> {
-    if (spec.port !== 0) return startRouter(spec.name, spec.port);
-    const portFile = join(routerFolder(spec.name), "port.json");
-    const known = (await readJson(portFile)) as { port: number } | undefined;
-    let router: ServingProcess;
-    try {
-      router = await startRouter(spec.name, known?.port ?? 0);
-    } catch (error) {
-      if (!(error instanceof EspalierError) || error.code !== "PORT_IN_USE") throw error;
-      router = await startRouter(spec.name, 0);
-    }
-    await writeJson(portFile, { port: router.port });
-    return router;
-  }
-
+  /** What dies while a change is waited for is brought back, or the wait would be for something that never comes. */
   async function inForce(spec: EndpointSpec, port: number): Promise<void> {
     const deadline = Date.now() + startSeconds * 1000;
     let message = "it does not answer";
+    let healedAt = Date.now();
     while (Date.now() < deadline) {
       const status = await askRouter(port);
       if (status !== undefined && status.generation >= spec.generation && status.wantedGeneration === status.generation)
         return;
       message = status?.message ?? message;
+      if (Date.now() - healedAt > superviseMilliseconds) {
+        await bringBack(spec);
+        healedAt = Date.now();
+      }
       await delay(50);
     }
     throw new EspalierError(
@@ -191,40 +136,43 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     );
   }
 
-  /** Servers of versions that are no longer named, each once the router has no request open there. */
+  /** Processes that are no longer named, each once the router has no request open there. */
   async function stopOthers(spec: EndpointSpec, port: number): Promise<void> {
-    const wanted = new Set(spec.versions.map(versionKey));
-    const folder = join(endpointPaths(directory, spec.name).folder, "versions");
-    const others = (await readdir(folder)).filter((key) => !wanted.has(key));
+    const paths = endpointPaths(directory, spec.name);
+    const wanted = new Set(allProcesses(spec));
+    const others = (await readdir(paths.versions)).filter((process) => !wanted.has(process));
     if (others.length === 0) return;
+    const found = await Promise.all(others.map((process) => findServing(paths.process(process))));
+    const ports = found.flatMap((process) => (process === undefined ? [] : [process.port]));
     const deadline = Date.now() + stopGraceSeconds * 1000;
     while (Date.now() < deadline) {
       const draining = (await askRouter(port))?.draining ?? [];
-      if (!others.some((key) => draining.includes(key))) break;
+      if (!ports.some((one) => draining.includes(one))) break;
       await delay(50);
     }
-    await Promise.all(
-      others.map(async (key) => {
-        await stopServing(join(folder, key), stopGraceSeconds);
-        await rm(join(folder, key), { recursive: true, force: true });
-      }),
-    );
+    await servers.stop(spec.name, others);
+    await Promise.all(others.map((process) => rm(paths.process(process), { recursive: true, force: true })));
   }
 
   async function statusOf(spec: EndpointSpec): Promise<EndpointStatus> {
-    const process = await findServing(routerFolder(spec.name));
+    const process = await routerOf(spec.name).find();
     const router = process === undefined ? undefined : await askRouter(process.port);
     const versions = spec.versions.map((version) => {
-      const key = versionKey(version);
+      const key = versionKey(spec, version);
       const seen = router?.versions.find((candidate) => candidate.key === key);
       const message =
-        failures.get(key)?.message ?? seen?.message ?? (router === undefined ? "the router is away" : undefined);
+        servers.failure(spec.name, key) ??
+        seen?.message ??
+        (router === undefined ? (faults.get(spec.name) ?? "the router is away") : undefined);
       return {
         version: version.version,
         ready: seen?.ready ?? false,
         requests: seen?.requests ?? 0,
         errors: seen?.errors ?? 0,
         ...(message === undefined ? {} : { message }),
+        ...(seen?.durations === undefined ? {} : { durations: seen.durations }),
+        replicas: { ready: seen?.replicas?.ready ?? 0, wanted: spec.replicas ?? 1 },
+        ...(seen?.shadow === undefined ? {} : { shadow: seen.shadow }),
       };
     });
     return {
@@ -236,33 +184,23 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     };
   }
 
-  /** Brings back what died, and tells the router the new ports. */
-  async function heal(name: string): Promise<void> {
-    const spec = await readSpec(name);
-    if (spec === undefined || closed) return;
-    const paths = endpointPaths(directory, name);
-    const ports = new Map<string, number>();
-    for (const version of spec.versions) {
-      const key = versionKey(version);
-      const living = await findServing(paths.version(key));
-      const failure = failures.get(key);
-      if (living !== undefined) ports.set(key, living.port);
-      else if (failure === undefined || failure.retryAt <= Date.now()) {
-        try {
-          ports.set(key, (await startVersion(spec, version)).port);
-          failures.delete(key);
-        } catch (error) {
-          noteFailure(key, error);
-        }
-      }
-    }
-    const state = routerState(spec, ports);
+  /** Starts again the servers that died, and tells the router the new ports. */
+  async function bringBack(spec: EndpointSpec): Promise<void> {
+    const paths = endpointPaths(directory, spec.name);
+    const state = routerState(spec, await servers.heal(spec));
     const weightKept = Math.abs(state.versions.reduce((sum, { weight }) => sum + weight, 0) - 1) < 1e-6;
     // With a weighted version missing the router keeps its state, and retries until the server is back.
     if (weightKept && JSON.stringify(await readJson(paths.state)) !== JSON.stringify(state)) {
       await writeJson(paths.state, state);
     }
-    if ((await findServing(paths.router)) === undefined) await restartRouter(spec);
+  }
+
+  async function heal(name: string): Promise<void> {
+    const spec = await readSpec(name);
+    if (spec === undefined || closed) return;
+    // The router first: it keeps requests waiting for servers, and nobody keeps them for it.
+    await routerOf(name).heal(spec.port);
+    await bringBack(spec);
   }
 
   async function endpointNames(): Promise<string[]> {
@@ -270,11 +208,19 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   }
 
+  /** Side by side: a model that takes long to start must not keep the router of another endpoint down. */
   async function supervise(): Promise<void> {
-    for (const name of await endpointNames()) {
-      if (closed) return;
-      await inTurn(name, () => heal(name)).catch((error: unknown) => noteFailure(name, error));
-    }
+    const names = closed ? [] : await endpointNames();
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          await inTurn(name, () => heal(name));
+          faults.delete(name);
+        } catch (error) {
+          faults.set(name, error instanceof Error ? error.message : String(error));
+        }
+      }),
+    );
   }
 
   let supervision: Promise<void> | undefined;
@@ -294,10 +240,9 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
       inTurn(name, async () => {
         const paths = endpointPaths(directory, name);
         await rm(paths.spec, { force: true });
-        await stopServing(paths.router, stopGraceSeconds);
-        const keys = await readdir(join(paths.folder, "versions")).catch(() => []);
-        await Promise.all(keys.map((key) => stopServing(paths.version(key), stopGraceSeconds)));
-        for (const path of [paths.state, paths.router, join(paths.folder, "versions")]) {
+        await routerOf(name).stop();
+        await servers.stop(name, await readdir(paths.versions).catch(() => []));
+        for (const path of [paths.state, paths.router, paths.versions]) {
           await rm(path, { recursive: true, force: true });
         }
       }),
@@ -305,14 +250,11 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
     async flushCapture(name) {
       const spec = await readSpec(name);
       for (const version of spec?.versions ?? []) {
-        const server = await findServing(endpointPaths(directory, name).version(versionKey(version)));
-        if (server === undefined) continue;
-        const response = await fetch(`http://127.0.0.1:${server.port}/capture/flush`, { method: "POST" });
-        if (!response.ok) {
-          throw new EspalierError(
-            "UNAVAILABLE",
-            `Capture of version ${version.version} can not be flushed: ${await response.text()}`,
-          );
+        // A program of the user's captures nothing.
+        if (version.runtime !== undefined) continue;
+        for (const process of processKeys(spec as EndpointSpec, versionKey(spec as EndpointSpec, version))) {
+          const server = await findServing(endpointPaths(directory, name).process(process));
+          if (server !== undefined) await flush(server, version.version);
         }
       }
     },
@@ -323,4 +265,14 @@ export function createProcessDeployer(host: ProcessDeployerHost, config: Process
       await Promise.allSettled(turns.values());
     },
   };
+}
+
+function allProcesses(spec: EndpointSpec): string[] {
+  return spec.versions.flatMap((version) => processKeys(spec, versionKey(spec, version)));
+}
+
+async function flush(server: ServingProcess, version: string): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${server.port}/capture/flush`, { method: "POST" });
+  if (response.ok) return;
+  throw new EspalierError("UNAVAILABLE", `Capture of version ${version} can not be flushed: ${await response.text()}`);
 }

@@ -13,6 +13,8 @@ const pollMilliseconds = 25;
 export interface ServingProcess {
   pid: number;
   port: number;
+  /** It was told to stop, and waits for another to take its place. */
+  leaving?: boolean;
 }
 
 export interface StartOptions {
@@ -50,8 +52,32 @@ export async function readJson(path: string): Promise<unknown> {
 export async function findServing(folder: string): Promise<ServingProcess | undefined> {
   const announced = announcementSchema.safeParse(await readJson(announceFile(folder)));
   if (!announced.success || !("port" in announced.data)) return undefined;
-  const { pid, port } = announced.data;
-  return (await isOurs(pid, folder)) ? { pid, port } : undefined;
+  const { pid, port, leaving } = announced.data;
+  if (!(await isOurs(pid, folder))) return undefined;
+  return { pid, port, ...(leaving === undefined ? {} : { leaving }) };
+}
+
+/**
+ * Has a process give its listening socket to another one that runs `command`, and resolves once that one serves; the old one answers what
+ * it has and ends by itself. Errors: UNAVAILABLE when nobody took over, with the old one still there.
+ */
+export async function replaceServing(options: StartOptions, old: ServingProcess): Promise<ServingProcess> {
+  const { folder, label } = options;
+  await writeJson(join(folder, "successor.json"), [...options.command, "--announce", announceFile(folder)]);
+  signal(old.pid, "SIGUSR2");
+  const deadline = Date.now() + options.startSeconds * 1000;
+  while (Date.now() < deadline) {
+    const next = await findServing(folder);
+    if (next !== undefined && next.pid !== old.pid) {
+      await writeJson(processFile(folder), { pid: next.pid, startedAt: new Date().toISOString() });
+      return next;
+    }
+    if (!(await isOurs(old.pid, folder))) break;
+    await delay(pollMilliseconds);
+  }
+  throw new EspalierError("UNAVAILABLE", `${label} was not replaced: ${await logTail(folder)}`, {
+    at: join(folder, "log"),
+  });
 }
 
 /**
@@ -115,10 +141,17 @@ async function spawnDetached({ folder, command, label }: StartOptions): Promise<
   }
 }
 
-/** SIGTERM, then SIGKILL after `graceSeconds`; resolves when the process is gone. Stopping what does not run is success. */
-export async function stopServing(folder: string, graceSeconds: number): Promise<void> {
+/**
+ * SIGTERM, then SIGKILL after `graceSeconds`; resolves when the process is gone. Stopping what does not run is success. A router takes
+ * SIGINT for an end without a successor.
+ */
+export async function stopServing(
+  folder: string,
+  graceSeconds: number,
+  first: "SIGTERM" | "SIGINT" = "SIGTERM",
+): Promise<void> {
   for (const pid of await livingPids(folder)) {
-    signal(pid, graceSeconds > 0 ? "SIGTERM" : "SIGKILL");
+    signal(pid, graceSeconds > 0 ? first : "SIGKILL");
     const deadline = Date.now() + graceSeconds * 1000;
     let killed = graceSeconds === 0;
     while (await isOurs(pid, folder)) {
@@ -131,9 +164,10 @@ export async function stopServing(folder: string, graceSeconds: number): Promise
   }
 }
 
+/** SIGKILL goes to all that the process started, which lies in its group: it can not stop them itself any more. */
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, name);
+    process.kill(name === "SIGKILL" ? -pid : pid, name);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }

@@ -4,26 +4,23 @@ import { announce } from "./announce.ts";
 import { parseServingArguments, type ServingArguments } from "./arguments.ts";
 import { listen } from "./http/listen.ts";
 import { createModelServer } from "./model-server.ts";
-import { createRouter } from "./router/router.ts";
+import { runProgram } from "./program/run-program.ts";
+import { startRouter } from "./router/router-program.ts";
 
 /** What SIGTERM leaves for requests in flight before the process ends anyway; platforms kill after 30 s. */
 const shutdownSeconds = 25;
 
 interface Service {
   drain(): void;
+  /** Another process has taken the place of this one: no need to wait for load balancers. */
+  replaced?: Promise<void>;
   close(): Promise<void>;
 }
 
 async function start(given: ServingArguments): Promise<Service> {
   const { pid } = process;
-  if (given.kind === "router") {
-    const router = createRouter({ stateFile: given.state, bodyLimitBytes: given.bodyLimitBytes });
-    await router.open();
-    const port = await listen(router.server, given.host, given.port);
-    announce(given.announce, { pid, port });
-    log(`router on ${given.host}:${port}`);
-    return router;
-  }
+  if (given.kind === "router") return startRouter(given, log);
+  if (given.kind === "program") return runProgram(given, log);
   const { captureDirectory, captureRate, ...options } = given;
   const server = createModelServer({
     ...options,
@@ -46,7 +43,7 @@ async function stop(service: Service | undefined, signal: string, drainSeconds: 
   log(`${signal}: draining`);
   const deadline = delay(shutdownSeconds * 1000, "late" as const, { ref: false });
   service?.drain();
-  await delay(drainSeconds * 1000);
+  await Promise.race([delay(drainSeconds * 1000), service?.replaced].filter((wait) => wait !== undefined));
   const outcome = await Promise.race([service?.close(), deadline]);
   log(outcome === "late" ? `requests were still open after ${shutdownSeconds} s` : "stopped");
   process.exit(outcome === "late" ? 1 : 0);
@@ -63,10 +60,16 @@ async function main(): Promise<void> {
       process.on(signal, () => {
         if (stopping) return;
         stopping = true;
-        void stop(service, signal, given.drainSeconds);
+        // Ctrl-C is meant at once; SIGTERM leaves load balancers, and another router, time to notice.
+        void stop(service, signal, signal === "SIGINT" ? 0 : given.drainSeconds);
       });
     }
     service = await start(given);
+    void service.replaced?.then(() => {
+      if (stopping) return;
+      stopping = true;
+      void stop(service, "another process has taken over", 0);
+    });
   } catch (thrown) {
     const error = toEspalierError(thrown);
     const { code, message, at, hint } = error.toJSON();

@@ -1,3 +1,6 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { RoutingRule } from "@espalier/core";
+
 /** The choice of a version for one request. */
 
 /** FNV-1a over UTF-16 code units with a final mix, as a fraction of 1; the mix spreads keys that differ in their last digit. */
@@ -26,4 +29,24 @@ export function chooseVersion<Version extends { weight: number }>(
     if (fraction < upper) return version;
   }
   return last;
+}
+
+type Rule = (headers: IncomingHttpHeaders, key: string | undefined) => boolean;
+
+/** Rules made ready for many requests: the version of the first one that fits, or undefined. */
+export function compileRules(
+  rules: readonly RoutingRule[],
+): (headers: IncomingHttpHeaders, key: string | undefined) => string | undefined {
+  const compiled = rules.map((rule): { fits: Rule; version: string } => {
+    if ("keys" in rule) {
+      const keys = new Set(rule.keys);
+      return { version: rule.version, fits: (_headers, key) => key !== undefined && keys.has(key) };
+    }
+    const name = rule.header.toLowerCase();
+    return { version: rule.version, fits: (headers) => headers[name] === rule.value };
+  });
+  return (headers, key) => {
+    for (const { fits, version } of compiled) if (fits(headers, key)) return version;
+    return undefined;
+  };
 }

@@ -1,41 +1,67 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Upstreams } from "./upstreams.ts";
 
 const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export interface RouterMetrics {
   registry: Registry;
   observe(version: string, status: number, seconds: number): void;
-  /** Seconds, by linear interpolation inside the bucket; absent without requests. */
-  quantile(version: string, share: number): number | undefined;
+  retry(version: string, reason: string): void;
 }
 
-export function createRouterMetrics(): RouterMetrics {
+/** Children of labels are made once, since each look-up by labels costs microseconds. */
+export function createRouterMetrics(upstreams: Upstreams): RouterMetrics {
   const registry = new Registry();
+  const registers = [registry];
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
     name: "espalier_router_requests_total",
     help: "Prediction requests by version and HTTP status.",
     labelNames: ["version", "status"],
-    registers: [registry],
+    registers,
   });
   const duration = new Histogram({
     name: "espalier_router_request_duration_seconds",
     help: "From the request's headers to its answer, by version.",
     labelNames: ["version"],
     buckets,
-    registers: [registry],
+    registers,
   });
-  const counters = new Map<string, Counter.Internal>();
-  const histograms = new Map<string, { child: Histogram.Internal<string>; counts: number[]; total: number }>();
-
-  function histogramOf(version: string) {
-    let entry = histograms.get(version);
-    if (entry === undefined) {
-      entry = { child: duration.labels(version), counts: new Array<number>(buckets.length + 1).fill(0), total: 0 };
-      histograms.set(version, entry);
-    }
-    return entry;
+  const retries = new Counter({
+    name: "espalier_router_retries_total",
+    help: "Requests asked again: their connection broke, or a replica answered 503.",
+    labelNames: ["version", "reason"],
+    registers,
+  });
+  const perVersion = (name: string, help: string, measure: (pool: Upstreams["pools"][number]) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["version"],
+      registers,
+      collect() {
+        this.reset();
+        for (const pool of upstreams.pools) this.set({ version: pool.target.version }, measure(pool));
+      },
+    });
+  perVersion("espalier_router_queue_requests", "Requests that wait for a replica.", (pool) => pool.queued);
+  perVersion("espalier_router_in_flight_requests", "Requests at replicas.", (pool) =>
+    pool.replicas.reduce((sum, { inFlight }) => sum + inFlight, 0),
+  );
+  perVersion(
+    "espalier_router_replicas_ready",
+    "Replicas that answer.",
+    (pool) => pool.replicas.filter(({ up }) => up).length,
+  );
+  for (const kind of ["mirrored", "failed", "dropped"] as const) {
+    perVersion(
+      `espalier_router_shadow_${kind}`,
+      `Mirrored requests ${kind} since the process began.`,
+      (pool) => pool.shadow?.[kind] ?? 0,
+    );
   }
+  const counters = new Map<string, Counter.Internal>();
+  const histograms = new Map<string, Histogram.Internal<string>>();
 
   return {
     registry,
@@ -47,25 +73,13 @@ export function createRouterMetrics(): RouterMetrics {
         counters.set(key, counter);
       }
       counter.inc();
-      const entry = histogramOf(version);
-      entry.child.observe(seconds);
-      const index = buckets.findIndex((bound) => seconds <= bound);
-      const at = index === -1 ? buckets.length : index;
-      entry.counts[at] = (entry.counts[at] ?? 0) + 1;
-      entry.total++;
-    },
-    quantile(version, share) {
-      const entry = histograms.get(version);
-      if (entry === undefined || entry.total === 0) return undefined;
-      const rank = share * entry.total;
-      let below = 0;
-      for (const [index, count] of entry.counts.entries()) {
-        const lower = index === 0 ? 0 : (buckets[index - 1] ?? 0);
-        const upper = buckets[index] ?? lower;
-        if (below + count >= rank) return count === 0 ? upper : lower + ((upper - lower) * (rank - below)) / count;
-        below += count;
+      let histogram = histograms.get(version);
+      if (histogram === undefined) {
+        histogram = duration.labels(version);
+        histograms.set(version, histogram);
       }
-      return buckets.at(-1);
+      histogram.observe(seconds);
     },
+    retry: (version, reason) => retries.inc({ version, reason }),
   };
 }

@@ -157,24 +157,38 @@ describe("router", () => {
     const late = predict();
     await arrived;
     await writeState({ ...state(2, [0, 1]), versions: state(2, [0, 1]).versions.slice(1) });
-    expect((await until((now) => now.generation === 2)).draining).toEqual(["one"]);
+    expect((await until((now) => now.generation === 2)).draining).toEqual([one.port]);
     expect((await predict()).version).toBe("2");
     finish();
     expect(await late).toMatchObject({ status: 200, body: { from: "one, late" } });
     await until((now) => now.draining.length === 0);
   });
 
-  it("retries once when a connection breaks, then answers 503 and counts an error", async () => {
-    let broken = 1;
+  it("asks again when connections break, and takes a request that breaks every one for the cause", async () => {
+    let broken = 2;
     const answer = one.handle;
     one.handle = (request, response) => {
       if (broken-- > 0) request.socket.destroy();
       else answer(request, response);
     };
     expect((await predict()).status).toBe(200);
-    broken = 2;
+    broken = 100;
     expect(await predict()).toMatchObject({ status: 503, version: "1", body: { error_code: "UNAVAILABLE" } });
-    expect((await status()).versions[0]).toMatchObject({ requests: 2, errors: 1 });
+    expect(100 - broken).toBe(4);
+    expect((await status()).versions[0]).toMatchObject({ requests: 2, errors: 1, retries: 5 });
+  });
+
+  it("asks again after a 503, a few times, and passes on the last one", async () => {
+    let busy = 2;
+    const answer = one.handle;
+    one.handle = (request, response) => {
+      if (busy-- > 0) request.resume().on("end", () => response.writeHead(503, { "retry-after": "1" }).end("{}"));
+      else answer(request, response);
+    };
+    expect((await predict()).status).toBe(200);
+    busy = 100;
+    expect((await predict()).status).toBe(503);
+    expect(100 - busy).toBe(5);
   });
 
   it("counts failures of the version, not of the caller", async () => {

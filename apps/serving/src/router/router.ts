@@ -8,11 +8,18 @@ import {
 import { EspalierError, type RouterStatus, servingHeaders, toEspalierError } from "@espalier/core";
 import { readBody } from "../http/body.ts";
 import { reply } from "../http/reply.ts";
-import { chooseVersion, keyFraction } from "./choose.ts";
+import { chooseVersion, compileRules, keyFraction } from "./choose.ts";
+import { closeGently, stopListening } from "./close-gently.ts";
+import type { Answer, ReplicaRequest } from "./dispatch.ts";
+import { forward } from "./forward.ts";
+import { createRetryBudget } from "./retry-budget.ts";
 import { createRouterMetrics } from "./router-metrics.ts";
+import { routerStatus } from "./router-status.ts";
+import { givenTimeout, headersFor, isPathOf, isPredictPath, returned, versionOfPath } from "./routes.ts";
+import { Shadows } from "./shadow.ts";
 import { readStateFile, watchStateFile } from "./state-file.ts";
-import type { Upstream } from "./upstream.ts";
 import { Upstreams } from "./upstreams.ts";
+import type { VersionPool } from "./version-pool.ts";
 
 export interface RouterOptions {
   stateFile: string;
@@ -24,35 +31,32 @@ export interface Router {
   /** Reads the state and watches it. Errors: NOT_FOUND, INVALID_CONFIG; later unreadable states are reported and the old one stays. */
   open(): Promise<void>;
   status(): RouterStatus;
+  /** Readiness goes false; requests are still answered. */
   drain(): void;
-  close(): Promise<void>;
+  /** Takes no more connections, tells callers to close theirs, and resolves when the last one is gone; idle ones are given so long. */
+  close(idleSeconds?: number): Promise<void>;
 }
 
-/** Paths that go to a model server; everything else is answered here, so that no operational route is reachable from outside. */
-const predictPath =
-  /^\/(invocations|score|predict|version|v1\/models\/[^/]+|v2|v2\/models\/[^/]+(\/versions\/[^/]+)?(\/(infer|ready))?)$/;
-const versionInPath = /\/versions\/([^/]+)/;
-const forwarded = [
-  "content-type",
-  "accept",
-  "inference-header-content-length",
-  "traceparent",
-  "tracestate",
-  servingHeaders.predictionId,
-  servingHeaders.eventTime,
-] as const;
-const returned = ["content-type", "retry-after", servingHeaders.predictionId] as const;
+const defaultTimeoutSeconds = 60;
 
-/** One endpoint: weighted choice between the model servers of its versions. */
+/** One endpoint: rules and weighted choice between the versions, and between the replicas of the chosen one. */
 export function createRouter(options: RouterOptions): Router {
   const bodyLimit = options.bodyLimitBytes ?? 16 * 1024 * 1024;
   const upstreams = new Upstreams();
-  const metrics = createRouterMetrics();
+  const shadows = new Shadows(upstreams);
+  const budget = createRetryBudget();
+  const metrics = createRouterMetrics(upstreams);
+  let ruleFor = compileRules([]);
+  let stickyHeader: string = servingHeaders.stickyKey;
+  let rulesOf: unknown;
   let draining = false;
+  let leaving = false;
   let stateProblem: string | undefined;
   let stopWatching: (() => void) | undefined;
 
   const server = createServer((request, response) => {
+    // Told with every answer, so that no caller sends into a connection that is being closed.
+    if (leaving) response.setHeader("connection", "close");
     route(request, response).catch((error: unknown) => sendError(response, error));
   });
   server.requestTimeout = 60_000;
@@ -60,8 +64,10 @@ export function createRouter(options: RouterOptions): Router {
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-    if (predictPath.test(path) && (request.method === "POST" || request.method === "GET")) {
-      return forward(request, response, path);
+    if (request.method === "POST" || request.method === "GET") {
+      if (isPredictPath(path) || upstreams.pools.some(({ target }) => isPathOf(target, path))) {
+        return predict(request, response, path);
+      }
     }
     if (request.method === "GET" || request.method === "HEAD") return inform(response, path);
     throw new EspalierError("NOT_FOUND", `There is nothing at ${request.method} ${path}`);
@@ -79,7 +85,8 @@ export function createRouter(options: RouterOptions): Router {
         return reply(response, isReady ? 200 : 503, JSON.stringify({ ready: isReady }));
       }
       case "/status": {
-        await Promise.all((upstreams.inForce?.upstreams ?? []).map((upstream) => upstream.probe()));
+        const looks = upstreams.pools.flatMap((pool) => pool.replicas.map((replica) => upstreams.look(pool, replica)));
+        await Promise.all(looks);
         return reply(response, 200, JSON.stringify(status()));
       }
       case "/metrics":
@@ -88,96 +95,111 @@ export function createRouter(options: RouterOptions): Router {
     throw new EspalierError("NOT_FOUND", `There is nothing at GET ${path}`);
   }
 
-  function choose(request: IncomingMessage, path: string): { upstream: Upstream; captureRate: number } {
+  /** The version of one request. What the path names comes before the rules, the rules before the weights. */
+  function choose(request: IncomingMessage, path: string): VersionPool {
     const { inForce } = upstreams;
-    if (inForce === undefined) {
-      throw new EspalierError("UNAVAILABLE", "No version of this endpoint is ready yet");
+    if (inForce === undefined) throw new EspalierError("UNAVAILABLE", "No version of this endpoint is ready yet");
+    if (rulesOf !== inForce.state) {
+      rulesOf = inForce.state;
+      ruleFor = compileRules(inForce.state.rules ?? []);
+      stickyHeader = (inForce.state.stickyHeader ?? servingHeaders.stickyKey).toLowerCase();
     }
-    const { versions, captureRate } = inForce.state;
-    const wanted = versionInPath.exec(path)?.[1];
-    const key = request.headers[servingHeaders.stickyKey];
-    const chosen =
-      wanted === undefined
-        ? chooseVersion(versions, key === undefined ? Math.random() : keyFraction(String(key)))
-        : versions.find(({ version }) => version === decodeURIComponent(wanted));
-    const upstream = chosen === undefined ? undefined : inForce.upstreams[versions.indexOf(chosen)];
-    if (upstream === undefined) {
+    const { pools } = inForce;
+    const { versions } = inForce.state;
+    const poolOf = (version: string) => pools[versions.findIndex((one) => one.version === version)];
+    const named = versionOfPath(path);
+    if (named !== undefined) {
+      const pool = poolOf(named);
+      if (pool !== undefined) return pool;
       const known = versions.map(({ version }) => version).join(", ");
-      throw new EspalierError("NOT_FOUND", `This endpoint has no version ${wanted}, only ${known}`);
+      throw new EspalierError("NOT_FOUND", `This endpoint has no version ${named}, only ${known}`);
     }
-    return { upstream, captureRate };
+    const given = request.headers[stickyHeader];
+    const key = given === undefined ? undefined : String(given);
+    const ruled = ruleFor(request.headers, key);
+    const byRule = ruled === undefined ? undefined : poolOf(ruled);
+    if (byRule !== undefined) return byRule;
+    const chosen = chooseVersion(versions, key === undefined ? Math.random() : keyFraction(key));
+    const pool = chosen === undefined ? undefined : pools[versions.indexOf(chosen)];
+    if (pool === undefined) throw new EspalierError("UNAVAILABLE", "No version of this endpoint has traffic");
+    return pool;
   }
 
-  async function forward(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+  /** Whoever asks for a version that no traffic reaches is trying it out: monitors must not take that for traffic. */
+  function isCaptured({ target }: VersionPool, path: string): boolean {
+    const { captureRate = 0, rules = [] } = upstreams.inForce?.state ?? {};
+    if (captureRate === 0 || Math.random() >= captureRate) return false;
+    if (target.weight > 0 || versionOfPath(path) === undefined) return true;
+    return rules.some(({ version }) => version === target.version);
+  }
+
+  async function predict(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const start = performance.now();
     const isPrediction = request.method === "POST";
+    const patience = givenTimeout(request.headers);
     const body = isPrediction ? await readBody(request, bodyLimit) : undefined;
+    const limits = upstreams.inForce?.state.limits;
+    const longest = (limits?.timeoutSeconds ?? defaultTimeoutSeconds) * 1000;
+    const deadline = start + Math.min(longest, patience ?? longest);
     // Chosen after the body has come, so that a slow caller is not held to a state that has passed.
-    const { upstream, captureRate } = choose(request, path);
-    const { version } = upstream.target;
-    upstream.inFlight++;
+    let chosen: VersionPool | undefined;
+    let sent: ReplicaRequest | undefined;
+    let captured: boolean | undefined;
     let statusCode = 500;
+    budget.earn();
     try {
-      const answer = await upstream.send({
-        method: isPrediction ? "POST" : "GET",
-        path: request.url ?? path,
-        headers: requestHeaders(request, captureRate),
-        body,
+      const { answer, pool } = await forward({
+        upstreams,
+        budget,
+        deadline,
+        choose() {
+          chosen = choose(request, path);
+          return chosen;
+        },
+        request(remaining) {
+          const { target } = chosen as VersionPool;
+          const headers = headersFor(target, request.headers);
+          captured ??= isCaptured(chosen as VersionPool, path);
+          headers[servingHeaders.capture] = captured ? "1" : "0";
+          if (patience !== undefined) headers[servingHeaders.timeout] = String(Math.ceil(remaining));
+          sent = { method: isPrediction ? "POST" : "GET", path: request.url ?? path, headers, body };
+          return sent;
+        },
+        onRetry(pool, reason) {
+          pool.retries++;
+          metrics.retry(pool.target.version, reason);
+        },
       });
       statusCode = answer.status;
-      const headers: OutgoingHttpHeaders = { [servingHeaders.version]: version };
-      for (const name of returned) if (answer.headers[name] !== undefined) headers[name] = String(answer.headers[name]);
-      if (draining) headers.connection = "close";
-      reply(response, answer.status, answer.body, String(headers["content-type"] ?? "application/json"), headers);
+      send(response, answer, pool);
+      if (isPrediction && sent !== undefined && statusCode === 200 && versionOfPath(path) === undefined) {
+        mirror(sent, answer, pool);
+      }
     } catch (error) {
       statusCode = toEspalierError(error).httpStatus;
-      response.setHeader(servingHeaders.version, version);
+      if (chosen !== undefined) response.setHeader(servingHeaders.version, chosen.target.version);
       sendError(response, error);
     } finally {
-      upstream.inFlight--;
-      if (isPrediction) {
-        upstream.requests++;
-        if (statusCode >= 500) upstream.errors++;
-        metrics.observe(version, statusCode, (performance.now() - start) / 1000);
+      if (isPrediction && chosen !== undefined) {
+        const seconds = (performance.now() - start) / 1000;
+        chosen.count(statusCode, seconds);
+        metrics.observe(chosen.target.version, statusCode, seconds);
       }
-      upstreams.closeIfIdle(upstream);
     }
+  }
+
+  /** With the id that the answer was given, so that what both captured can be joined. */
+  function mirror(request: ReplicaRequest, answer: Answer, pool: VersionPool): void {
+    if (!upstreams.pools.some(({ target }) => (target.mirror ?? 0) > 0)) return;
+    const id = answer.headers[servingHeaders.predictionId];
+    const { [servingHeaders.timeout]: _patience, ...rest } = request.headers;
+    const headers: Record<string, string> = rest;
+    if (id !== undefined) headers[servingHeaders.predictionId] = String(id);
+    shadows.mirror({ ...request, headers }, answer, pool);
   }
 
   function status(): RouterStatus {
-    const { inForce, wanted } = upstreams;
-    const shown = inForce ?? wanted;
-    const generation = inForce?.state.generation ?? 0;
-    const notReady = wanted?.upstreams
-      .filter(({ ready }) => !ready)
-      .map(({ target, message }) => `${target.version}: ${message}`);
-    const message = stateProblem ?? (notReady === undefined ? undefined : `waits for versions ${notReady.join("; ")}`);
-    return {
-      endpoint: shown?.state.endpoint ?? "",
-      pid: process.pid,
-      generation,
-      wantedGeneration: wanted?.state.generation ?? generation,
-      ready: inForce !== undefined && !draining,
-      ...(message === undefined ? {} : { message }),
-      versions: (shown?.upstreams ?? []).map((upstream, index) => {
-        const { key, model, version } = upstream.target;
-        const p50Seconds = metrics.quantile(version, 0.5);
-        const p99Seconds = metrics.quantile(version, 0.99);
-        return {
-          key,
-          model,
-          version,
-          weight: inForce === undefined ? 0 : (inForce.state.versions[index]?.weight ?? 0),
-          ready: upstream.ready,
-          ...(upstream.message === undefined ? {} : { message: upstream.message }),
-          requests: upstream.requests,
-          errors: upstream.errors,
-          ...(p50Seconds === undefined ? {} : { p50Seconds }),
-          ...(p99Seconds === undefined ? {} : { p99Seconds }),
-        };
-      }),
-      draining: [...upstreams.draining].map(({ target }) => target.key),
-    };
+    return routerStatus(upstreams, draining, stateProblem);
   }
 
   async function reread(): Promise<void> {
@@ -201,27 +223,29 @@ export function createRouter(options: RouterOptions): Router {
     drain() {
       draining = true;
     },
-    async close() {
+    async close(idleSeconds = 0) {
       draining = true;
+      leaving = true;
+      const gone = stopListening(server);
+      await closeGently(server, gone, idleSeconds);
       stopWatching?.();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      });
       await upstreams.close();
     },
   };
 }
 
-function requestHeaders(request: IncomingMessage, captureRate: number): Record<string, string> {
-  const headers: Record<string, string> = {
-    [servingHeaders.capture]: captureRate > 0 && Math.random() < captureRate ? "1" : "0",
-  };
-  for (const name of forwarded) {
-    const value = request.headers[name];
-    if (value !== undefined) headers[name] = String(value);
+function send(response: ServerResponse, answer: Answer, { target }: VersionPool): void {
+  const headers: OutgoingHttpHeaders = { [servingHeaders.version]: target.version };
+  for (const name of returned) if (answer.headers[name] !== undefined) headers[name] = String(answer.headers[name]);
+  if (answer.stream === undefined) {
+    reply(response, answer.status, answer.body, String(headers["content-type"] ?? "application/json"), headers);
+    return;
   }
-  return headers;
+  response.writeHead(answer.status, headers);
+  response.on("close", () => answer.stream?.destroy());
+  // A stream that breaks breaks the answer: the caller must not take half of it for all.
+  answer.stream.on("error", () => response.destroy());
+  answer.stream.pipe(response);
 }
 
 function sendError(response: ServerResponse, thrown: unknown): void {

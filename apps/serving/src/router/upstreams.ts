@@ -1,92 +1,145 @@
 import type { RoutedVersion, RouterState } from "@espalier/core";
-import { createUpstream, type Upstream } from "./upstream.ts";
+import { createReplica, type Replica } from "./replica.ts";
+import { VersionPool } from "./version-pool.ts";
 
-export interface InForce {
+/** A state with the replicas of each of its versions, in the order of the versions. */
+interface Plan {
   state: RouterState;
-  upstreams: Upstream[];
+  replicas: Replica[][];
 }
 
+interface InForce extends Plan {
+  pools: VersionPool[];
+}
+
+const downMilliseconds = 100;
+const upMilliseconds = 1000;
+
 /**
- * Which upstreams are in force. A wanted state comes into force at one instant, once every version with a weight is ready; until then the
- * old one stays. What leaves is closed when its last request is answered.
+ * Which replicas are in force. A wanted state comes into force at one instant, once every version with a weight has a replica that is
+ * ready; until then the old one stays. What leaves is closed when its last request is answered.
  */
 export class Upstreams {
   inForce: InForce | undefined;
   /** Newer than `inForce` while its versions are not ready. */
-  wanted: InForce | undefined;
-  readonly draining = new Set<Upstream>();
+  wanted: Plan | undefined;
+  readonly draining = new Set<Replica>();
+  /** Counts of versions that left are kept while the process lives: they may come back. */
+  readonly #pools = new Map<string, VersionPool>();
   #closed = false;
-  #probing = false;
+  #bringing = false;
+  #watching: NodeJS.Timeout | undefined;
+  #looks = 0;
+
+  /** Of the versions in force, in the state's order. */
+  get pools(): readonly VersionPool[] {
+    return this.inForce?.pools ?? [];
+  }
 
   want(state: RouterState): void {
     const current = this.wanted?.state ?? this.inForce?.state;
     if (current !== undefined && JSON.stringify(current) === JSON.stringify(state)) return;
-    const known = [...(this.inForce?.upstreams ?? []), ...(this.wanted?.upstreams ?? [])];
-    const upstreams = state.versions.map((version) => reuse(known, version) ?? createUpstream(version));
+    const known = [this.inForce, this.wanted];
+    const replicas = state.versions.map((version) => {
+      const ports = [version.port, ...(version.replicaPorts ?? [])];
+      return [...new Set(ports)].map(
+        (port) => reuse(known, version, port) ?? createReplica(replicaTarget(version, port)),
+      );
+    });
     const superseded = this.wanted;
-    this.wanted = { state, upstreams };
-    for (const upstream of superseded?.upstreams ?? []) this.#release(upstream);
+    this.wanted = { state, replicas };
+    this.#release(superseded);
     void this.#bringIntoForce();
+    this.#watching ??= setInterval(() => this.#watch(), downMilliseconds).unref();
   }
 
   /** Probes until the wanted state is in force; one loop at a time, which always looks at the newest wanted state. */
   async #bringIntoForce(): Promise<void> {
-    if (this.#probing) return;
-    this.#probing = true;
+    if (this.#bringing) return;
+    this.#bringing = true;
     try {
       while (this.wanted !== undefined && !this.#closed) {
-        const candidate: InForce = this.wanted;
-        const weighted = candidate.upstreams.filter((_, index) => (candidate.state.versions[index]?.weight ?? 0) > 0);
-        const answers = await Promise.all(weighted.map((upstream) => upstream.probe()));
+        const candidate = this.wanted;
+        await Promise.all(candidate.replicas.flat().map((replica) => replica.up || replica.probe()));
         if (this.wanted !== candidate) continue;
-        if (answers.every(Boolean)) this.#switchTo(candidate);
+        const isReady = candidate.state.versions.every(
+          ({ weight }, index) => weight === 0 || candidate.replicas[index]?.some(({ up }) => up),
+        );
+        if (isReady) this.#switchTo(candidate);
         else await new Promise((resolve) => setTimeout(resolve, 50).unref());
       }
     } finally {
-      this.#probing = false;
+      this.#bringing = false;
     }
   }
 
-  #switchTo(next: InForce): void {
+  #switchTo(next: Plan): void {
     const previous = this.inForce;
-    this.inForce = next;
+    const pools = next.state.versions.map((version, index) => {
+      const pool = this.#pools.get(version.key) ?? new VersionPool(version);
+      this.#pools.set(version.key, pool);
+      pool.configure(version, next.replicas[index] ?? [], next.state.limits);
+      return pool;
+    });
+    this.inForce = { ...next, pools };
     this.wanted = undefined;
-    for (const upstream of previous?.upstreams ?? []) this.#release(upstream);
+    for (const pool of previous?.pools ?? []) if (!pools.includes(pool)) pool.retire();
+    this.#release(previous);
   }
 
-  #isUsed(upstream: Upstream): boolean {
-    return (
-      (this.inForce?.upstreams.includes(upstream) ?? false) || (this.wanted?.upstreams.includes(upstream) ?? false)
-    );
+  /** A replica that is down is asked often, one that is up now and then: this is what takes it out and lets it in again. */
+  #watch(): void {
+    this.#looks = (this.#looks + 1) % (upMilliseconds / downMilliseconds);
+    for (const pool of this.pools) {
+      for (const replica of pool.replicas) {
+        if (replica.up && this.#looks !== 0) continue;
+        void this.look(pool, replica);
+      }
+    }
   }
 
-  #release(upstream: Upstream): void {
-    if (this.#isUsed(upstream) || this.draining.has(upstream)) return;
-    this.draining.add(upstream);
-    this.closeIfIdle(upstream);
+  async look(pool: VersionPool, replica: Replica): Promise<void> {
+    const wasUp = replica.up;
+    if ((await replica.probe()) && !wasUp) pool.serveWaiting();
   }
 
-  /** To be called when a request of a draining upstream is answered. */
-  closeIfIdle(upstream: Upstream): void {
-    if (!this.draining.has(upstream) || upstream.inFlight > 0) return;
-    this.draining.delete(upstream);
-    void upstream.close();
+  #isUsed(replica: Replica): boolean {
+    return [this.inForce, this.wanted].some((plan) => plan?.replicas.some((group) => group.includes(replica)) ?? false);
+  }
+
+  #release(plan: Plan | undefined): void {
+    for (const replica of plan?.replicas.flat() ?? []) {
+      if (this.#isUsed(replica) || this.draining.has(replica)) continue;
+      this.draining.add(replica);
+      this.closeIfIdle(replica);
+    }
+  }
+
+  /** To be called when a request of a draining replica is answered. */
+  closeIfIdle(replica: Replica): void {
+    if (!this.draining.has(replica) || replica.inFlight > 0) return;
+    this.draining.delete(replica);
+    void replica.close();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const all = new Set([...(this.inForce?.upstreams ?? []), ...(this.wanted?.upstreams ?? []), ...this.draining]);
-    await Promise.all([...all].map((upstream) => upstream.close()));
+    clearInterval(this.#watching);
+    for (const pool of this.pools) pool.retire();
+    const plans = [this.inForce, this.wanted].flatMap((plan) => plan?.replicas.flat() ?? []);
+    await Promise.all([...new Set([...plans, ...this.draining])].map((replica) => replica.close()));
   }
 }
 
-/** A version whose server moved to another port is another upstream, but keeps what was counted about it. */
-function reuse(known: readonly Upstream[], version: RoutedVersion): Upstream | undefined {
-  const same = known.find(({ target }) => target.key === version.key);
-  if (same === undefined) return undefined;
-  if (same.target.port === version.port) return same;
-  const moved = createUpstream(version);
-  moved.requests = same.requests;
-  moved.errors = same.errors;
-  return moved;
+function replicaTarget(version: RoutedVersion, port: number) {
+  return { model: version.model, version: version.version, port, healthPath: version.healthPath };
+}
+
+function reuse(plans: readonly (Plan | undefined)[], { key }: RoutedVersion, port: number): Replica | undefined {
+  for (const plan of plans) {
+    const index = plan?.state.versions.findIndex((version) => version.key === key) ?? -1;
+    const found = plan?.replicas[index]?.find((replica) => replica.port === port);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -72,8 +72,19 @@ export const rolloutSettingsSchema = z.strictObject({
     .nonnegative()
     .optional()
     .describe("How long the old version stays loaded after the end; 600 for blue-green, else 0."),
-  unready_seconds: z.number().positive().optional().describe("A version that is not ready for so long is taken back; 120."),
-  quiet_seconds: z.number().positive().optional().describe("Length of a step without enough requests, after which ...; 3600."),
-  when_quiet: z.enum(["wait", "promote", "roll-back"]).optional().describe("... it waits on, goes on, or is taken back."),
+  unready_seconds: z
+    .number()
+    .positive()
+    .optional()
+    .describe("A version that is not ready for so long is taken back; 120."),
+  quiet_seconds: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Length of a step without enough requests, after which ...; 3600."),
+  when_quiet: z
+    .enum(["wait", "promote", "roll-back"])
+    .optional()
+    .describe("... it waits on, goes on, or is taken back."),
 });
 export type RolloutSettings = z.infer<typeof rolloutSettingsSchema>;

@@ -48,7 +48,10 @@ export const customRuntimeSchema = z
     image: z.string().min(1).optional(),
     containerPort: z.int().min(1).max(65_535).optional(),
     /** Environment variable that holds the port; `PORT` when left out. */
-    portVariable: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),
+    portVariable: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .optional(),
     environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
     /** Answers 200 once the program can predict; `/health` when left out. */
     healthPath: z.string().startsWith("/").optional(),
