@@ -11,7 +11,8 @@ import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod
 import { routableUrl } from "../mlflow/artifacts/routable-url.ts";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
 import { authenticateMlflow } from "./authenticate-mlflow.ts";
-import { errorBody, errorForClient, isStackOverflow, retryAfterSeconds } from "./error-reply.ts";
+import { answerClientError } from "./client-error.ts";
+import { errorBody, errorForClient, isStackOverflow, retryAfterSeconds, summaryOf } from "./error-reply.ts";
 import { authorize, type Principal, type ServerPolicy, type VerifyToken } from "./principal.ts";
 import { type BodyTimes, endSlowBodies } from "./slow-bodies.ts";
 import { createTokenBuckets } from "./token-buckets.ts";
@@ -57,6 +58,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
     frameworkErrors: (_error, request, reply) => answerBadPath(request.url, reply),
+    clientErrorHandler: answerClientError,
     // Uploads may take hours; what comes before the body, and a body that does not come, are limited by themselves.
     requestTimeout: 0,
     rewriteUrl: (request) => routableUrl(request.url ?? "/"),
@@ -102,7 +104,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     const told = errorForClient(error, request.id);
     if (told.code === "INTERNAL" || isStackOverflow(error))
       request.log.error({ err: error, code: told.code }, "a request failed");
-    else if (told.httpStatus >= 500) request.log.warn({ err: error, code: told.code }, "a request could not be met");
+    else if (told.httpStatus >= 500) request.log.warn(summaryOf(told), "a request could not be met");
     else request.log.debug({ code: told.code, message: told.message, route: request.routeOptions.url }, "refused");
     if (told.code === "UNAUTHENTICATED") reply.header("www-authenticate", 'Bearer realm="espalier"');
     if (told.retryable) reply.header("retry-after", String(retryAfterSeconds(told)));

@@ -28,6 +28,21 @@ export function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes("call stack");
 }
 
+/** One line of log. An error of ours says what is wrong and where; a trace of how it was found out helps nobody. */
+export function summaryOf({ code, message, at, cause }: EspalierError): Record<string, string> {
+  return {
+    code,
+    message,
+    ...(at === undefined ? {} : { at }),
+    ...(cause instanceof Error ? { cause: rootOf(cause).message } : {}),
+  };
+}
+
+/** `fetch failed` says nothing; why is in what caused it. */
+function rootOf(error: Error): Error {
+  return error.cause instanceof Error ? rootOf(error.cause) : error;
+}
+
 /** For the header of that name. */
 export function retryAfterSeconds(error: EspalierError): number {
   const seconds = error.details["retryAfterSeconds"];

@@ -233,3 +233,44 @@ describe("clients that take their time", () => {
     await ended;
   });
 });
+
+describe("what is no request", () => {
+  test.each([
+    ["bytes of another protocol", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "INVALID_INPUT"],
+    ["a line that is no request", "GET\r\n\r\n", 400, "INVALID_INPUT"],
+    ["headers without end", `GET / HTTP/1.1\r\nhost: ${host}\r\nx: ${"x".repeat(20_000)}\r\n\r\n`, 431, "TOO_LARGE"],
+  ])("%s is refused in the form of all errors", async (_what, bytes, status, code) => {
+    const app = makeApp();
+    await app.listen({ host: "127.0.0.1", port: 0 });
+    const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => {
+      answer += chunk.toString();
+    });
+    socket.write(Buffer.from(bytes, "latin1"));
+    await once(socket, "close");
+    const [head = "", body = ""] = answer.split("\r\n\r\n");
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(body)).toEqual({ error: { code, message: expect.any(String), details: {} } });
+  });
+
+  test("what can not be met is one line of log, with its root", async () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino({ level: "warn", base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const app = makeApp({ logger });
+    app.get("/api/v1/away", { config: { policy: "viewer" } }, async () => {
+      const cause = new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:9") });
+      throw new EspalierError("UNREACHABLE", "The server does not answer", { at: "source", cause });
+    });
+    expect((await app.inject({ url: "/api/v1/away", headers: as("owner") })).statusCode).toBe(503);
+    expect(lines).toMatchObject([
+      {
+        code: "UNREACHABLE",
+        message: "The server does not answer",
+        at: "source",
+        cause: "connect ECONNREFUSED 127.0.0.1:9",
+      },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain("protection.test.ts");
+  });
+});

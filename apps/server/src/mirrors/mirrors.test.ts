@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { createClient, type MirrorStatus } from "@espalier/contract";
 import { afterEach, expect, test } from "vitest";
 import { type MlflowServer, startMlflowServer } from "../../../../scripts/servers/mlflow.ts";
 import { makeProject, startForTest } from "../testing/control-plane.ts";
+import { until } from "../testing/until.ts";
 
 const reason = "needs MLflow's server; `npm run test:servers -- mlflow` installs and starts one";
 const suite = process.env["ESPALIER_TEST_MLFLOW_URI"] === undefined ? test.skip : test;
@@ -30,15 +30,6 @@ async function post(url: string, path: string, body: object): Promise<Answer> {
   const text = await response.text();
   if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
   return JSON.parse(text);
-}
-
-async function until<Value>(what: string, look: () => Promise<Value | undefined>, seconds = 120): Promise<Value> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await pause(100);
-  }
-  throw new Error(`Not within ${seconds} s: ${what}`);
 }
 
 async function startServer(folder: string, port?: number): Promise<MlflowServer> {

@@ -8,7 +8,15 @@ import { setAlias } from "../aliases.ts";
 import { insertVersion } from "./insert-version.ts";
 import { noModel, touchModel } from "./registered-models.ts";
 import { tellVersionCreated } from "./registry-events.ts";
-import { aliveRow, deletedStage, gateTag, type Reader, type RegistryVersion, verdictTag, versionsOf } from "./registry-rows.ts";
+import {
+  aliveRow,
+  deletedStage,
+  gateTag,
+  type Reader,
+  type RegistryVersion,
+  verdictTag,
+  versionsOf,
+} from "./registry-rows.ts";
 import { refuseServed } from "./served.ts";
 import { changeVersionTags, putVersionTag } from "./version-tags.ts";
 
