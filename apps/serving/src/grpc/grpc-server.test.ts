@@ -349,3 +349,50 @@ describe("bad callers", () => {
     expect((await infer(rawRequest)).error).toBeUndefined();
   });
 });
+
+describe("stopping", () => {
+  test("an open stream is told, what it has asked is answered, and the server ends", async () => {
+    const other = createGrpcServer(running.server.serving);
+    const otherPort = await listen(other.server, "127.0.0.1", 0);
+    const caller = new Client(`127.0.0.1:${otherPort}`, credentials.createInsecure());
+    const stream = caller.makeBidiStreamRequest(
+      `${service}/ModelStreamInfer`,
+      (value: Parameters<typeof inferRequest.encode>[0]) => inferRequest.encode(value),
+      (bytes: Buffer) => streamInferResponse.decode(bytes),
+      new Metadata(),
+    );
+    const ids: (string | undefined)[] = [];
+    const ended = new Promise<ServiceError>((resolve) => {
+      stream.on("error", resolve);
+    });
+    const first = new Promise<void>((resolve) => {
+      stream.on("data", ({ infer_response }) => {
+        ids.push(infer_response?.id);
+        resolve();
+      });
+    });
+    stream.write(rawRequest);
+    await first;
+    await other.close();
+    expect((await ended).code).toBe(status.UNAVAILABLE);
+    expect(ids).toEqual(["call-7"]);
+    caller.close();
+  });
+
+  test("a message of which half has come does not keep the server for ever", async () => {
+    const other = createGrpcServer(running.server.serving);
+    const otherPort = await listen(other.server, "127.0.0.1", 0);
+    const session = connectHttp2(`http://127.0.0.1:${otherPort}`);
+    const headers = { ":method": "POST", ":path": `${service}/ModelInfer`, "content-type": "application/grpc" };
+    const request = session.request(headers);
+    const answered = new Promise<Record<string, unknown>>((resolve) => {
+      request.on("response", resolve);
+    });
+    request.on("error", () => request.close());
+    request.write(Buffer.from([0, 0, 0, 0, 9, 1]));
+    await new Promise((resolve) => other.server.once("stream", resolve));
+    await other.close();
+    expect(await answered).toMatchObject({ "grpc-status": String(status.UNAVAILABLE) });
+    session.close();
+  });
+});

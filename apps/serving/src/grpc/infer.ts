@@ -4,9 +4,9 @@ import { predict } from "../predict.ts";
 import { type V2Request, v2Request } from "../protocol/v2/request.ts";
 import { selectOutputs } from "../protocol/v2/response.ts";
 import type { Serving } from "../serving.ts";
+import type { GrpcAnswer, GrpcCall, GrpcMethod } from "./calls.ts";
 import { type GrpcParameter, type InferRequest, inferRequest, inferResponse, streamInferResponse } from "./messages.ts";
 import { answerTensors, refuseSharedMemory, tensorsOf } from "./tensors.ts";
-import type { GrpcAnswer, GrpcCall, GrpcMethod } from "./transport.ts";
 
 /** ModelInfer: one request, one answer. */
 export function inferMethod(serving: Serving): GrpcMethod {

@@ -11,6 +11,7 @@ import {
   serverVersion,
 } from "../protocol/v2/metadata.ts";
 import type { Serving } from "../serving.ts";
+import type { GrpcMethod } from "./calls.ts";
 import { inferMethod, streamInferMethod } from "./infer.ts";
 import {
   empty,
@@ -26,7 +27,6 @@ import {
   serverMetadataResponse,
 } from "./messages.ts";
 import type { Schema } from "./schema.ts";
-import type { GrpcMethod } from "./transport.ts";
 
 /** HTTP's extensions but those that are of HTTP alone. */
 const extensions = serverExtensions.filter((name) => name !== "binary_tensor_data");
