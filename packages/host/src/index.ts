@@ -1,8 +1,8 @@
 export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
-export { entryPoint, examplesDirectory } from "./entry-points.ts";
 export type { EndpointConfig } from "./endpoint-schema.ts";
+export { entryPoint, examplesDirectory } from "./entry-points.ts";
 export {
   cacheFolder,
   createPythonEnvironments,

@@ -3,7 +3,9 @@ import { z } from "zod";
 
 /** One monitor of `monitors:` in espalier.yaml. What a kind takes under `with:` and `thresholds:` is its own business. */
 export const monitorSchema = z.strictObject({
-  endpoint: nameSchema.describe("The endpoint whose traffic is watched."),
+  endpoint: nameSchema
+    .optional()
+    .describe("The endpoint whose traffic is watched; left out, the one whose `monitors:` names this one."),
   kind: z.enum(["drift", "performance", "quality", "service"]).describe("What is watched."),
   window: z
     .string()
@@ -19,4 +21,7 @@ export const monitorSchema = z.strictObject({
     .describe("Its parameters."),
   with: z.record(z.string(), jsonSchema).optional().describe("Settings of the kind."),
 });
-export type MonitorConfig = z.infer<typeof monitorSchema>;
+export type MonitorDeclaration = z.infer<typeof monitorSchema>;
+
+/** With its endpoint, whichever of the two places says it. */
+export type MonitorConfig = MonitorDeclaration & { endpoint: string };

@@ -1,6 +1,7 @@
 import { jsonSchema, nameSchema } from "@espalier/core";
 import { z } from "zod";
-import { monitorSchema } from "./monitor-schema.ts";
+import { endpointSchema } from "./endpoint-schema.ts";
+import { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
 
 /** `uses:` names a tool of the catalog, or an npm package that brings one: `npm:@acme/espalier-lsf`. */
 const toolChoiceSchema = z.strictObject({
@@ -32,11 +33,6 @@ export const stackSchema = z.strictObject({
   secrets: toolChoiceSchema.optional(),
 });
 export type StackConfig = z.infer<typeof stackSchema>;
-
-const endpointSchema = z.strictObject({
-  port: z.int().min(0).max(65_535).optional().describe("Loopback port of the router; left out, it is chosen once."),
-  capture_rate: z.number().min(0).max(1).optional().describe("Share of requests that are captured."),
-});
 
 export const projectSchema = z.strictObject({
   project: nameSchema.describe("Name of the project."),
@@ -79,4 +75,9 @@ export const projectSchema = z.strictObject({
     .optional()
     .describe("Names of the secrets that steps of this project may ask for; left out, any."),
 });
-export type ProjectConfig = z.infer<typeof projectSchema>;
+export type ProjectDeclaration = z.infer<typeof projectSchema>;
+
+/** As it is meant: monitors know their endpoints. */
+export type ProjectConfig = Omit<ProjectDeclaration, "monitors"> & {
+  monitors?: Readonly<Record<string, MonitorConfig>> | undefined;
+};

@@ -1,7 +1,9 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { didYouMean, EspalierError, type Fault, faultsError, salvage } from "@espalier/core";
-import { type ProjectConfig, projectSchema } from "./project-schema.ts";
+import { endpointFaults } from "./endpoint-checks.ts";
+import { monitoredEndpoints } from "./monitored-endpoints.ts";
+import { type ProjectConfig, type ProjectDeclaration, projectSchema } from "./project-schema.ts";
 import { implicitStack, type ResolvedStack, resolveStacks } from "./stacks.ts";
 import { placed, readYamlDocument } from "./yaml-document.ts";
 
@@ -75,9 +77,10 @@ export function parseProject(text: string): ParsedProject {
   // An empty stack is written `laptop:` as often as `laptop: {}`.
   const value = withoutEmptyStacks(document.value ?? {});
   const { faults, value: config } = salvage(projectSchema, value, "INVALID_CONFIG", { "/project": "unnamed" });
-  const { stacks, faults: stackFaults } = resolveStacks(config ?? { project: "unnamed" });
+  const { stacks, faults: stackFaults } = resolveStacks(config ?? {});
+  const watched = monitoredEndpoints(config?.monitors ?? {}, config?.endpoints ?? {});
   const defaultStack = config?.default_stack ?? Object.keys(stacks)[0] ?? implicitStack;
-  const all = [...faults, ...stackFaults];
+  const all = [...faults, ...stackFaults, ...watched.faults, ...endpointFaults(config ?? {})];
   if (config !== undefined && stacks[defaultStack] === undefined) {
     all.push({
       code: "INVALID_CONFIG",
@@ -88,12 +91,20 @@ export function parseProject(text: string): ParsedProject {
     });
   }
   return {
-    ...(config === undefined ? {} : { config }),
+    ...(config === undefined ? {} : { config: withMonitors(config, watched.monitors) }),
     stacks,
     defaultStack,
     faults: placed(all, document.locate),
     locate: document.locate,
   };
+}
+
+/** A project that declares no monitor keeps saying so by saying nothing. */
+function withMonitors(
+  { monitors: declared, ...rest }: ProjectDeclaration,
+  monitors: NonNullable<ProjectConfig["monitors"]>,
+): ProjectConfig {
+  return declared === undefined ? rest : { ...rest, monitors };
 }
 
 function withoutEmptyStacks(value: unknown): unknown {

@@ -12,7 +12,7 @@ export interface ResolvedStacks {
 /** The stack that is there when a project names none: everything embedded. */
 export const implicitStack = "laptop";
 
-export function resolveStacks(config: ProjectConfig): ResolvedStacks {
+export function resolveStacks(config: Pick<ProjectConfig, "stacks">): ResolvedStacks {
   const declared = config.stacks ?? {};
   const faults: Fault[] = [];
   const stacks = Object.fromEntries(
