@@ -1,27 +1,19 @@
-import { createBatcher } from "./batcher.ts";
-import { encode } from "./layout.ts";
+import { openPythonModel, type PythonOptions } from "../python/python-model.ts";
 import type { LoadedModel } from "./model.ts";
-import { openGraph } from "./onnx-graph.ts";
+import { type OnnxModelOptions, openOnnxModel } from "./onnx-model.ts";
+import { findPythonFolder } from "./python-folder.ts";
 
-export interface LoadOptions {
-  /** Rows that one run takes together. */
-  maxBatchRows: number;
-  /** Requests that may wait; further ones are refused. */
-  maxQueueRequests: number;
-  /** Told of each run. */
-  onBatch?(rows: number, requests: number): void;
+export interface LoadOptions extends OnnxModelOptions {
+  /** For models that only Python can run. */
+  python?: PythonOptions;
 }
 
-/** Opens a model folder with the runtime that its format asks for. Errors: those of `openGraph`. */
+/**
+ * Opens a model folder with the runtime that its format asks for: ONNX in this process, every other MLflow model in Python workers.
+ * Errors: those of `openOnnxModel` and `openPythonModel`.
+ */
 export async function loadModel(folder: string, options: LoadOptions): Promise<LoadedModel> {
-  const graph = await openGraph(folder);
-  const batcher = createBatcher(graph, options);
-  const { signature, layout } = graph;
-  return {
-    signature,
-    platform: "onnxruntime_onnx",
-    predict: (table) => batcher.run(encode(signature, layout, table), table.rows),
-    queueLength: batcher.queueLength,
-    release: graph.release,
-  };
+  const python = await findPythonFolder(folder);
+  if (python === undefined) return openOnnxModel(folder, options);
+  return openPythonModel(python, { ...options, ...options.python });
 }

@@ -20,7 +20,9 @@ export function flatValues(output: ModelOutput): unknown[] {
 /** One value a row: a scalar, or nested lists by the output's further dimensions; a last dimension of 1 is dropped. */
 export function rowValues(output: ModelOutput, rows: number): unknown[] {
   const flat = flatValues(output);
-  const tail = output.tail.at(-1) === 1 ? output.tail.slice(0, -1) : output.tail;
+  // A Python model's answer is written as MLflow writes it, dimensions of 1 and all.
+  const dropped = output.tail.at(-1) === 1 && output.form === undefined;
+  const tail = dropped ? output.tail.slice(0, -1) : output.tail;
   if (tail.length === 0) return flat;
   let values = flat;
   for (const size of [...tail].reverse()) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { digestOfJson } from "@espalier/core";
@@ -111,6 +111,8 @@ async function make(folder: string, lockText: string, python: Python, uv: string
       join(temporary, "packages.json"),
       JSON.stringify({ python: python.version, packages: list }, null, 2),
     );
+    // A model's worker may be another user than we are.
+    await chmod(temporary, 0o755);
     try {
       await rename(temporary, folder);
     } catch (error) {
