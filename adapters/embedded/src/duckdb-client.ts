@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { EspalierError, type Json } from "@espalier/core";
+import { loadTypedColumns, type NewColumn, readTypedChunks, type TypedChunk } from "./duckdb-columns-client.ts";
 import { toDuckDbError } from "./duckdb-errors.ts";
 
 export interface DuckDbOptions {
@@ -22,6 +23,10 @@ export interface DuckDb {
   rows(sql: string): Promise<Row[]>;
   /** Streams batches (2,048 rows or fewer) of columns with JavaScript values; memory does not grow with the result. */
   batches(sql: string): AsyncIterable<ColumnBatch>;
+  /** The same as typed arrays; see `readTypedChunks` for the types a query may have. */
+  chunks(sql: string): AsyncIterable<TypedChunk>;
+  /** Makes the table `name` of typed arrays; replaces it when it is there. */
+  loadColumns(name: string, columns: readonly NewColumn[], rows: number): Promise<void>;
   /** Makes the table `name` with the columns `row` (from 1) and `score`. */
   loadScores(name: string, scores: Float64Array): Promise<void>;
   close(): Promise<void>;
@@ -51,6 +56,8 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
     },
     rows: (sql) => guarded(() => readRows(connection, sql)),
     batches: (sql) => streamBatches(connection, sql),
+    chunks: (sql) => guardedStream(readTypedChunks(connection, sql)),
+    loadColumns: (name, columns, rows) => guarded(() => loadTypedColumns(connection, name, columns, rows)),
     loadScores: (name, scores) => guarded(() => loadScores(connection, name, scores)),
     close: async () => {
       connection.closeSync();
@@ -63,6 +70,14 @@ export async function openDuckDb(options: DuckDbOptions): Promise<DuckDb> {
 async function guarded<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
+  } catch (error) {
+    throw toDuckDbError(error);
+  }
+}
+
+async function* guardedStream<Item>(stream: AsyncIterable<Item>): AsyncIterable<Item> {
+  try {
+    yield* stream;
   } catch (error) {
     throw toDuckDbError(error);
   }

@@ -1,8 +1,8 @@
-import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EspalierError, type ModelSignature, modelSignatureSchema, scoreOutput } from "@espalier/core";
+import { EspalierError, type ModelSignature, scoreOutput } from "@espalier/core";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { readMlmodel } from "./mlmodel.ts";
+import { readModelFolder } from "./model-folder.ts";
+import { createSession, importOnnxRuntime } from "./onnx-session-client.ts";
 
 export type ColumnValues = ArrayLike<unknown>;
 
@@ -19,22 +19,9 @@ export interface OnnxModel {
  * folder is no model, UNSUPPORTED without ONNX.
  */
 export async function openOnnxModel(folder: string, name: string): Promise<OnnxModel> {
-  const { file, signature: given, inputs } = await describe(folder, name);
-  const runtime = await import("onnxruntime-node").catch((cause: unknown) => {
-    throw new EspalierError("NOT_INSTALLED", "onnxruntime-node is not installed for this platform", {
-      cause,
-      hint: "npm install onnxruntime-node",
-    });
-  });
-  const path = join(folder, file);
-  // One thread: sums over trees in another order would change the last digits of a score.
-  const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
-  const session = await runtime.InferenceSession.create(path, options).catch((cause: unknown) => {
-    throw new EspalierError("INVALID_DATA", `The ONNX graph of \`${name}\` can not be loaded: ${textOf(cause)}`, {
-      cause,
-      at: file,
-    });
-  });
+  const { file, signature: given, inputs } = await readModelFolder(folder, name);
+  const runtime = await importOnnxRuntime();
+  const session = await createSession(join(folder, file), name);
   const signature = given ?? signatureOf(inputs ?? [], session);
   const output = requireScoreOutput(signature, session, name);
   return {
@@ -48,33 +35,11 @@ export async function openOnnxModel(folder: string, name: string): Promise<OnnxM
   };
 }
 
-interface Described {
-  /** The ONNX file, relative to the folder. */
-  file: string;
-  signature?: ModelSignature;
-  /** Columns of a folder without signature.json. */
-  inputs?: ModelSignature["inputs"];
-}
-
-async function describe(folder: string, name: string): Promise<Described> {
-  const isThere = await access(join(folder, "signature.json")).then(
-    () => true,
-    () => false,
-  );
-  const mlmodel = isThere ? undefined : await readMlmodel(folder, name);
-  if (mlmodel === undefined) {
-    const signature = await readSignature(folder, name);
-    return { signature, file: await payloadFile(folder, signature, name) };
-  }
-  if (mlmodel.inputs !== undefined) return { file: mlmodel.file, inputs: mlmodel.inputs };
-  throw new EspalierError("INVALID_DATA", `The MLflow model \`${name}\` was logged without the names of its columns`, {
-    at: `${name}/MLmodel`,
-    hint: "Log it with a signature: `mlflow.onnx.log_model(..., signature=infer_signature(rows, predictions))`.",
-  });
-}
-
 /** The outputs are the graph's, whose names the runtime needs. */
-function signatureOf(inputs: ModelSignature["inputs"], session: InferenceSession): ModelSignature {
+export function signatureOf(
+  inputs: ModelSignature["inputs"],
+  session: Pick<InferenceSession, "outputMetadata">,
+): ModelSignature {
   const outputs = session.outputMetadata.filter((output) => output.isTensor);
   return {
     format: "mlflow",
@@ -82,45 +47,6 @@ function signatureOf(inputs: ModelSignature["inputs"], session: InferenceSession
     inputs,
     outputs: outputs.map((output) => ({ name: output.name, type: "double" })),
   };
-}
-
-async function readSignature(folder: string, name: string): Promise<ModelSignature> {
-  const text = await readFile(join(folder, "signature.json"), "utf8").catch((cause: unknown) => {
-    throw new EspalierError("INVALID_DATA", `The model \`${name}\` has no signature.json`, {
-      cause,
-      at: name,
-      hint: "A model output is a folder with signature.json and its payload, such as model.onnx.",
-    });
-  });
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (cause) {
-    throw new EspalierError("INVALID_DATA", `signature.json of \`${name}\` is not JSON: ${textOf(cause)}`, {
-      cause,
-      at: name,
-    });
-  }
-  const parsed = modelSignatureSchema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new EspalierError("INVALID_DATA", `signature.json of \`${name}\` is not valid: ${issue?.message}`, {
-    at: `${name}/signature.json: ${issue?.path.join(".") ?? ""}`,
-  });
-}
-
-async function payloadFile(folder: string, signature: ModelSignature, name: string): Promise<string> {
-  if (signature.payload.split(/[/\\]/).includes("..")) {
-    throw new EspalierError("INVALID_DATA", `The payload of \`${name}\` leads outside of the model`, {
-      at: signature.payload,
-    });
-  }
-  if (signature.format === "onnx") return signature.payload;
-  const mlmodel = await readMlmodel(join(folder, signature.payload), name);
-  if (mlmodel !== undefined) return join(signature.payload, mlmodel.file);
-  throw new EspalierError("INVALID_DATA", `The payload of \`${name}\` is no folder with an MLmodel`, {
-    at: signature.payload,
-  });
 }
 
 /** The same choice of output as a model server makes, so that what is judged is what is served. */
@@ -263,8 +189,4 @@ function readScores(output: unknown, wanted: number | "last", rows: number, name
     scores[row] = score;
   }
   return scores;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -20,6 +20,7 @@ import { deployStep } from "./steps/deploy.ts";
 import { findVerdictResult, recordVerdict } from "./steps/gate-verdict.ts";
 import { packageStep } from "./steps/package.ts";
 import { registerStep } from "./steps/register.ts";
+import { replacePartitionsStep } from "./steps/replace-partitions.ts";
 
 const leaseSeconds = 30;
 const graceSeconds = 10;
@@ -41,6 +42,7 @@ export function makeEngine(
     record: parts.record.engine,
     recordSteps: {
       dataset: datasetStep(plane),
+      "replace-partitions": replacePartitionsStep(plane),
       register: registerStep(plane),
       package: packageStep(plane),
       deploy: deployStep(plane),

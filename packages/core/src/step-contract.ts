@@ -64,6 +64,8 @@ export interface DataStepContext {
   outputTypes: Readonly<Record<string, ArtifactType>>;
   params: Readonly<Record<string, Json>>;
   with: Readonly<Record<string, Json>>;
+  /** Folder that outlives attempts, for a built-in that keeps a checkpoint; absent where the caller gives none. */
+  checkpoint?: string;
   emit(event: StepEvent): void;
   signal: AbortSignal;
 }

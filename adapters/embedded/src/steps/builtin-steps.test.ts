@@ -2,11 +2,12 @@ import { execFile } from "node:child_process";
 import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
+import { columnModel, columnSignature, logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import { digestOfBytes, type GateVerdict, type JsonObject, stepEventSchema } from "@espalier/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeStepFolder, makeTable, query, type StepFolder } from "../testing/run-step.ts";
 import { artifactDigest } from "./artifact-digest.ts";
+import type { ImportanceReport } from "./permutation-importance.ts";
 import { runDataBuiltin } from "./run-builtin.ts";
 
 const flights = `SELECT i AS id, ((i * 7919) % 1000) / 1000.0 AS a, ((i * 104729) % 997) / 997.0 AS b, i // 500 AS day,
@@ -177,6 +178,46 @@ describe("evaluate", () => {
        FROM read_parquet('${folder.output("predictions")}') p JOIN read_parquet('${folder.input("data")}') d ON p.row = d.id + 1`,
     );
     expect(predictions).toEqual([{ n: 20_000, first: 1, aligned: true }]);
+  });
+  it("finds what the model leans on: a shuffled column that matters costs, one that does not costs nothing", async () => {
+    await makeTable(folder.input("data"), flights);
+    await makeModel("model", [3, 0]);
+    const settings = { with: { target: "late", task: "binary", importance_rows: 1000, importance_repeats: 4 } };
+    await run("evaluate", settings);
+    const report = await value("report");
+    const importance = report.importance as unknown as ImportanceReport;
+    expect(importance).toMatchObject({ metric: "auc", rows: 1000, repeats: 4 });
+    const [a, b] = importance.columns;
+    expect(b).toEqual({ column: "b", loss: 0, deviation: 0 });
+    // Shuffled, the only column that matters leaves an AUC of about one half.
+    expect(importance.base - (a?.loss ?? 0)).toBeGreaterThan(0.45);
+    expect(importance.base - (a?.loss ?? 0)).toBeLessThan(0.55);
+    expect(a?.deviation).toBeGreaterThan(0);
+    expect(a?.deviation).toBeLessThan(0.05);
+    expect(await events()).toContainEqual(expect.objectContaining({ key: "importance.a", value: a?.loss }));
+    await run("evaluate", settings);
+    expect((await value("report")).importance).toEqual(report.importance);
+    await run("evaluate", { with: { ...settings.with, importance_rows: 0 } });
+    expect((await value("report")).importance).toBeNull();
+  });
+  it("finds it for a regression with text and whole numbers too", async () => {
+    await makeTable(
+      folder.input("data"),
+      `SELECT i % 4 AS grade, 1.0 AS amount, ['north', 'south', 'west'][i % 3 + 1] AS city,
+         1 + [0, 10, 20, 30][grade + 1] + [100, 200, 0][i % 3 + 1] AS total FROM range(6000) t(i)`,
+    );
+    await writeModelFolder(folder.input("model"), columnModel(), columnSignature);
+    expect(await run("evaluate", { with: { target: "total", task: "regression" } })).toEqual({
+      exitCode: 0,
+      stderr: "",
+    });
+    const importance = (await value("report")).importance as unknown as ImportanceReport;
+    expect(importance).toMatchObject({ metric: "rmse", base: 0, rows: 2000, repeats: 5 });
+    expect(importance.columns.map(({ column }) => column)).toEqual(["city", "grade", "amount"]);
+    expect(importance.columns[2]).toEqual({ column: "amount", loss: 0, deviation: 0 });
+    // The root of twice the variance of what was shuffled: 81.6 for the city, 11.2 for the grade.
+    expect(importance.columns[0]?.loss).toBeCloseTo(81.65 * Math.SQRT2, -1);
+    expect(importance.columns[1]?.loss).toBeCloseTo(11.18 * Math.SQRT2, 0);
   });
   it("judges a folder as MLflow's clients log it by its ONNX flavour, and nothing but that", async () => {
     await makeTable(folder.input("data"), flights);

@@ -12,7 +12,7 @@ import { type DuckDb, openDuckDb } from "../duckdb-client.ts";
 import { openOnnxModel } from "../onnx-client.ts";
 import type { EvaluateWith } from "./evaluate.ts";
 import { expression } from "./gate-run.ts";
-import { permutationImportance } from "./permutation-importance.ts";
+import { type ImportanceReport, permutationImportance } from "./permutation-importance.ts";
 import { checkSignature, type ScoredTable, scoreTable } from "./score-table.ts";
 import { attachTable, type Column, requireColumns } from "./tables.ts";
 import { fitting, writeValue } from "./value-output.ts";
@@ -21,6 +21,8 @@ import { writeParquet } from "./write-table.ts";
 const sliceValues = 500;
 /** Fewer rows than this give a count but no metrics. */
 const smallestSlice = 50;
+/** The most important columns are metrics of the run; the report has all that fit. */
+const importanceMetrics = 50;
 
 export interface SliceReport {
   column: string;
@@ -48,13 +50,14 @@ export async function runEvaluate(context: DataStepContext): Promise<void> {
         target: settings.target,
         task: settings.task,
         coded: settings.slices.map((column) => ({ column, sql: identifier(column), limit: sliceValues })),
-        sampleRows: settings.importance_rows,
+        sample: { rows: settings.importance_rows, seed: settings.seed },
         onProgress: (done) => context.emit({ type: "progress", done, total: rowCount, unit: "rows" }),
       },
       rowCount,
     );
     const rows: ScoredRows = { score: table.scores[0] ?? new Float64Array(), target: table.target };
     const metrics = pointMetrics(rows, settings.task, settings.threshold);
+    const importance = await permutationImportance(model, table, rows, settings);
     const report = {
       task: settings.task,
       target: settings.target,
@@ -63,11 +66,14 @@ export async function runEvaluate(context: DataStepContext): Promise<void> {
       metrics,
       ...(settings.task === "binary" ? { calibration: calibrationReport(rows) } : {}),
       slices: table.coded.flatMap((column) => sliceReports(rows, column, settings)),
-      importance: await permutationImportance(model, table, rows, settings),
+      importance,
     };
     await writeValue(context.outputs.report, fitting(thinner(report)));
     await writePredictions(database, context, settings, columns, table);
     for (const [key, value] of Object.entries(metrics)) context.emit({ type: "metric", key, value });
+    for (const { column, loss } of importance?.columns.slice(0, importanceMetrics) ?? []) {
+      context.emit({ type: "metric", key: `importance.${column}`.slice(0, 250), value: loss });
+    }
   } finally {
     await database.close();
     await model.close();
@@ -113,7 +119,9 @@ async function writePredictions(
   await writeParquet(database, `SELECT scores.row, scores.score, d.* FROM scores POSITIONAL JOIN (${data}) d`, path);
 }
 
-function* thinner<Report extends { slices: SliceReport[] }>(report: Report): Iterable<Report> {
+function* thinner<Report extends { slices: SliceReport[]; importance: ImportanceReport | null }>(
+  report: Report,
+): Iterable<Report> {
   for (const limit of [50, 25, 10, 5, 0]) {
     const seen = new Map<string, number>();
     const slices = report.slices.filter((slice) => {
@@ -122,5 +130,10 @@ function* thinner<Report extends { slices: SliceReport[] }>(report: Report): Ite
       return count <= limit;
     });
     yield { ...report, slices };
+  }
+  if (report.importance === null) return;
+  const { columns } = report.importance;
+  for (const limit of [200, 20]) {
+    yield { ...report, slices: [], importance: { ...report.importance, columns: columns.slice(0, limit) } };
   }
 }

@@ -12,15 +12,16 @@ const evaluateWithSchema = z.strictObject({
   block: z.string().optional(),
   /** Scores at or above it count as positive. */
   threshold: z.number().min(0).max(1).default(0.5),
-  /** Rows for permutation importance; 0 leaves it out. */
-  importance_rows: z.int().min(0).max(100_000).default(5000),
+  /** Rows for permutation importance, spread evenly; 0 leaves it out. Each column is predicted `importance_repeats` times. */
+  importance_rows: z.int().min(0).max(100_000).default(2000),
+  importance_repeats: z.int().min(1).max(100).default(5),
   seed: z.int().default(1),
 });
 export type EvaluateWith = z.infer<typeof evaluateWithSchema>;
 
 export const evaluateBuiltin: DataBuiltin = {
   name: "evaluate",
-  version: 1,
+  version: 2,
   summary: "Scores a model on a table: metrics, calibration, slices, permutation importance, and the predictions",
   kind: "data",
   with: evaluateWithSchema,

@@ -5,17 +5,34 @@ import type { ScoredTable } from "./score-table.ts";
 
 export interface Importance {
   column: string;
-  /** By how much the metric gets worse when the column's values are shuffled among the sampled rows. */
+  /** By how much the metric gets worse when the column's values are shuffled among the sampled rows: the mean of all repeats. */
   loss: number;
+  /** Standard deviation of the repeats: a loss of less than about two of it may be none. */
+  deviation: number;
 }
 
-/** Measured on a sample of rows, most important first. AUC for a binary task, RMSE for regression. */
+export interface ImportanceReport {
+  /** AUC for a binary task, RMSE for regression. */
+  metric: string;
+  /** Of the sampled rows as they are. */
+  base: number;
+  /** Sampled rows. */
+  rows: number;
+  repeats: number;
+  /** Most important first. */
+  columns: Importance[];
+}
+
+/**
+ * Measured on a sample of rows; needs nothing of a model but its scores. null where there is no sample, or where the metric is not defined
+ * on it (rows of one class).
+ */
 export async function permutationImportance(
   model: OnnxModel,
   table: ScoredTable,
   rows: ScoredRows,
   settings: EvaluateWith,
-): Promise<{ metric: string; rows: number; columns: Importance[] } | null> {
+): Promise<ImportanceReport | null> {
   const { rows: sampled, columns } = table.sample;
   if (sampled.length === 0) return null;
   const metric = settings.task === "binary" ? "auc" : "rmse";
@@ -27,11 +44,22 @@ export async function permutationImportance(
   const random = seededRandom(settings.seed);
   const result: Importance[] = [];
   for (const [index, input] of model.signature.inputs.entries()) {
-    const shuffled = columns.map((values, other) => (other === index ? shuffle(values, random) : values));
-    const score = await model.score(shuffled, sampled.length);
-    result.push({ column: input.name, loss: sign * (base - measure(score)) });
+    const losses: number[] = [];
+    for (let repeat = 0; repeat < settings.importance_repeats; repeat++) {
+      const shuffled = columns.map((values, other) => (other === index ? shuffle(values, random) : values));
+      losses.push(sign * (base - measure(await model.score(shuffled, sampled.length))));
+    }
+    result.push({ column: input.name, ...summary(losses) });
   }
-  return { metric, rows: sampled.length, columns: result.sort((a, b) => b.loss - a.loss) };
+  result.sort((a, b) => b.loss - a.loss);
+  return { metric, base, rows: sampled.length, repeats: settings.importance_repeats, columns: result };
+}
+
+/** The deviation is that of a sample; of one repeat it is not known and told as 0. */
+function summary(losses: readonly number[]): Pick<Importance, "loss" | "deviation"> {
+  const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
+  const squares = losses.reduce((sum, value) => sum + (value - loss) ** 2, 0);
+  return { loss, deviation: losses.length < 2 ? 0 : Math.sqrt(squares / (losses.length - 1)) };
 }
 
 function shuffle(values: readonly unknown[], random: (bound: number) => number): unknown[] {

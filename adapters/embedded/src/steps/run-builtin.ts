@@ -64,12 +64,14 @@ async function readContext(
   }
   const outputNames = readOutputNames(environment) ?? Object.keys(builtin.outputs);
   const eventsPath = environment[stepVariables.events];
+  const checkpoint = environment[stepVariables.checkpoint];
   return {
     inputs,
     outputs: Object.fromEntries(outputNames.map((output) => [output, join(outputsFolder, output)])),
     outputTypes: readObject(environment, stepVariables.outputTypes) as Record<string, ArtifactType>,
     params: readObject(environment, stepVariables.params),
     with: readWith(builtin, readObject(environment, stepVariables.with)),
+    ...(checkpoint === undefined || checkpoint === "" ? {} : { checkpoint }),
     emit: (event: StepEvent) => {
       if (eventsPath === undefined) return;
       appendFileSync(eventsPath, `${JSON.stringify({ timestamp: Date.now(), ...event })}\n`);

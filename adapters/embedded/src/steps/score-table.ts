@@ -1,4 +1,4 @@
-import { type CodedColumn, EspalierError, type ModelSignature, type Task } from "@espalier/core";
+import { type CodedColumn, EspalierError, type ModelSignature, seededRandom, type Task } from "@espalier/core";
 import { identifier } from "@espalier/quality";
 import type { DuckDb } from "../duckdb-client.ts";
 import type { OnnxModel } from "../onnx-client.ts";
@@ -18,8 +18,8 @@ export interface ScoringRequest {
   task: Task;
   /** Column name, or SQL expression, of each coded column. */
   coded: readonly { column: string; sql: string; limit?: number }[];
-  /** Rows whose features are kept, spread evenly; 0 for none. */
-  sampleRows?: number;
+  /** Rows whose features are kept, about, one of each stretch of the table; 0 for none. `seed` says which one. */
+  sample?: { rows: number; seed: number };
   onProgress?: (rows: number) => void;
 }
 
@@ -49,7 +49,8 @@ export async function scoreTable(database: DuckDb, request: ScoringRequest, rowC
     sample: { rows: [], columns: [] },
   };
   const coders = request.coded.map(({ column, limit }) => new ColumnCoder(column, rowCount, limit));
-  const stride = request.sampleRows ? Math.max(1, Math.ceil(rowCount / request.sampleRows)) : 0;
+  const { rows: sampleRows = 0, seed = 0 } = request.sample ?? {};
+  const stride = sampleRows > 0 ? Math.max(1, Math.ceil(rowCount / sampleRows)) : 0;
   let done = 0;
   for await (const batch of largeBatches(database.batches(`SELECT ${select.join(", ")} FROM data`), select.length)) {
     const rows = batch[0]?.length ?? 0;
@@ -57,7 +58,7 @@ export async function scoreTable(database: DuckDb, request: ScoringRequest, rowC
     for (const [index, { model }] of request.models.entries()) {
       const columns = model.signature.inputs.map((input) => byName.get(input.name) ?? []);
       result.scores[index]?.set(await model.score(columns, rows), done);
-      if (index === 0 && stride > 0) keepSample(result.sample, columns, done, rows, stride);
+      if (index === 0 && stride > 0) keepSample(result.sample, columns, { first: done, rows, stride, seed });
     }
     readTarget(batch[features.length] ?? [], result.target, done, request);
     for (const [index, coder] of coders.entries()) coder.add(batch[features.length + 1 + index] ?? [], done);
@@ -67,15 +68,16 @@ export async function scoreTable(database: DuckDb, request: ScoringRequest, rowC
   return { ...result, coded: coders.map((coder) => coder.finish()) };
 }
 
+/** One row of each stretch of `stride` rows, at a place of chance: at fixed distances a table with a rhythm would show one side of itself. */
 function keepSample(
   sample: ScoredTable["sample"],
   columns: readonly (readonly unknown[])[],
-  offset: number,
-  rows: number,
-  stride: number,
+  { first, rows, stride, seed }: { first: number; rows: number; stride: number; seed: number },
 ): void {
-  for (let row = (stride - (offset % stride)) % stride; row < rows; row += stride) {
-    sample.rows.push(offset + row);
+  for (let stretch = Math.floor(first / stride); stretch * stride < first + rows; stretch++) {
+    const row = stretch * stride + seededRandom(Math.imul(seed, 0x9e3779b1) + stretch)(stride) - first;
+    if (row < 0 || row >= rows) continue;
+    sample.rows.push(first + row);
     for (const [index, values] of columns.entries()) {
       const kept = sample.columns[index] ?? [];
       kept.push(values[row]);

@@ -9,11 +9,14 @@ export interface StepFolder {
   input(name: string): string;
   output(name: string): string;
   events: string;
+  checkpoint: string;
   environment(options?: {
     with?: JsonObject;
     params?: JsonObject;
     outputs?: readonly string[];
     types?: Readonly<Record<string, ArtifactType>>;
+    /** true: the step finds a folder that outlives attempts. */
+    keepsCheckpoint?: boolean;
   }): Record<string, string>;
   remove(): Promise<void>;
 }
@@ -29,6 +32,7 @@ export async function makeStepFolder(): Promise<StepFolder> {
     input: (name) => join(root, "inputs", name),
     output: (name) => join(root, "outputs", name),
     events,
+    checkpoint: join(root, "checkpoint"),
     environment: (options = {}) => ({
       [stepVariables.inputs]: join(root, "inputs"),
       [stepVariables.outputs]: join(root, "outputs"),
@@ -36,6 +40,7 @@ export async function makeStepFolder(): Promise<StepFolder> {
       [stepVariables.params]: JSON.stringify(options.params ?? {}),
       [stepVariables.with]: JSON.stringify(options.with ?? {}),
       ...(options.outputs === undefined ? {} : { [stepVariables.outputNames]: JSON.stringify(options.outputs) }),
+      ...(options.keepsCheckpoint === true ? { [stepVariables.checkpoint]: join(root, "checkpoint") } : {}),
       ...(options.types === undefined ? {} : { [stepVariables.outputTypes]: JSON.stringify(options.types) }),
     }),
     remove: () => rm(root, { recursive: true, force: true }),

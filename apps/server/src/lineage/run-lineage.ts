@@ -36,6 +36,9 @@ export async function recordLineage({ record }: ControlPlane, run: RunRow): Prom
       const node = `dataset:${dataset}@${version}`;
       add(`source:${source}`, node, "logged_as");
       add(node, runNode, "read");
+    } else if (uses === "replace-partitions") {
+      const { dataset, version } = members(values["version"]);
+      if (dataset !== undefined) add(runNode, `dataset:${dataset}@${version}`, "wrote");
     } else if (uses === "register") {
       const { model, version, verdict } = members(values["version"]);
       if (model === undefined) continue;

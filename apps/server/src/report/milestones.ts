@@ -151,7 +151,25 @@ function evaluationLines(of: RunFacts): string[] {
       `Of the slices with 2,000 rows or more, ${sliceName(worst)} is ranked worst and ${sliceName(best)} best.`,
     );
   }
-  return lines;
+  const importance = importanceLine(report);
+  return importance === undefined ? lines : [...lines, importance];
+}
+
+/** The columns that the candidate leans on most, with the loss of the metric when one is shuffled. */
+function importanceLine(report: JsonObject): string | undefined {
+  const importance = member(report, "importance");
+  const columns = member(importance, "columns");
+  const shown = (Array.isArray(columns) ? columns : []).slice(0, 5).flatMap((column) => {
+    const loss = numberIn(column, "loss");
+    const deviation = numberIn(column, "deviation");
+    if (loss === undefined) return [];
+    const about = deviation === undefined ? "" : ` ± ${decimal(deviation)}`;
+    return [`${text(member(column, "column"))} (${decimal(loss)}${about})`];
+  });
+  if (shown.length === 0) return undefined;
+  const metric = text(member(importance, "metric")) === "auc" ? "AUC" : text(member(importance, "metric"));
+  const rows = count(numberIn(importance, "rows") ?? 0);
+  return `It leans most on ${shown.join(", ")}: the loss of ${metric} on ${rows} rows when the column is shuffled.`;
 }
 
 function aucOf(slice: Json): number {

@@ -29,7 +29,7 @@ export function workOrder(context: RunContext, unit: Unit, attemptId: string, ch
     ...(source && source.type !== "tree" ? { sourceName: step.source?.split("/").at(-1) ?? "source" } : {}),
     ...environmentOf(context, unit),
     secrets: step.secrets ?? [],
-    ...(step.checkpoint === true ? { checkpoint } : {}),
+    ...(step.checkpoint === true || unit.builtin?.checkpoint === true ? { checkpoint } : {}),
     logicalDate: logicalDate(context),
     resources: (step.resources ?? {}) as ResourcesIr,
     ...(step.timeoutSeconds === undefined ? {} : { timeoutSeconds: step.timeoutSeconds }),

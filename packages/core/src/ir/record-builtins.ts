@@ -17,6 +17,18 @@ export const recordBuiltins = {
     passes: { dataset: "file" },
     cacheable: true,
   },
+  "replace-partitions": {
+    name: "replace-partitions",
+    version: 1,
+    summary:
+      "Makes a version of a dataset in which the folders (or files) of a tree stand in place of those of the same name, and all others stay",
+    kind: "record",
+    with: z.strictObject({ name: nameSchema, description: z.string().optional(), tags: tagsSchema }),
+    inputs: { data: { types: ["tree"], required: true } },
+    outputs: { dataset: "tree", version: "value" },
+    /** What the dataset holds by now is no input: an earlier result would leave out what has been replaced since. */
+    cacheable: false,
+  },
   register: {
     name: "register",
     version: 1,

@@ -38,9 +38,14 @@ export interface DatasetRow {
   latest?: number;
 }
 
+type Transaction = Parameters<Parameters<RecordDatabase["transaction"]>[0]>[0];
+
 export interface DatasetQueries {
-  /** Idempotent on (name, digest): content that is there already gives the version it has, with `created: false`. */
-  log(version: NewDatasetVersion): Promise<DatasetVersionRow & { created: boolean }>;
+  /**
+   * Idempotent on (name, digest): content that is there already gives the version it has, with `created: false`. `after`: the version that
+   * must be the newest now, 0 for none; CONFLICT when another has come.
+   */
+  log(version: NewDatasetVersion, options?: { after?: number }): Promise<DatasetVersionRow & { created: boolean }>;
   /** By name. */
   list(page: PageRequest): Promise<Page<DatasetRow>>;
   /** Newest first. */
@@ -50,8 +55,20 @@ export interface DatasetQueries {
 
 export function createDatasetQueries(database: RecordDatabase): DatasetQueries {
   const { kysely, projectId } = database;
+  const requireNewest = async (transaction: Transaction, name: string, after: number): Promise<void> => {
+    const { newest } = await transaction
+      .selectFrom("dataset_versions")
+      .select(sql<number>`coalesce(max(version), 0)`.as("newest"))
+      .where("project_id", "=", projectId)
+      .where("name", "=", name)
+      .executeTakeFirstOrThrow();
+    if (newest === after) return;
+    throw new EspalierError("CONFLICT", `The newest version of ${name} is ${newest} by now, not ${after}`, {
+      details: { newest },
+    });
+  };
   return {
-    log: (version) =>
+    log: (version, { after } = {}) =>
       database.transaction(async (transaction) => {
         // The dataset's row first: its lock makes two loggers of one name take turns.
         await transaction
@@ -70,6 +87,7 @@ export function createDatasetQueries(database: RecordDatabase): DatasetQueries {
             }),
           )
           .execute();
+        if (after !== undefined) await requireNewest(transaction, version.name, after);
         const known = await transaction
           .selectFrom("dataset_versions")
           .selectAll()

@@ -94,7 +94,8 @@ export const builtinSettings: Check = (context) =>
 export const datasetWriters: Check = ({ steps }) => {
   const writers = new Map<string, string>();
   return steps.flatMap(([name, step]) => {
-    const dataset = step.uses === "dataset" ? step.with?.["name"] : undefined;
+    const writes = step.uses === "dataset" || step.uses === "replace-partitions";
+    const dataset = writes ? step.with?.["name"] : undefined;
     if (typeof dataset !== "string") return [];
     const other = writers.get(dataset);
     if (other === undefined) {
