@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { entryPoint } from "@espalier/host";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import { startMlflowServer } from "../../scripts/servers/mlflow.ts";
 import { mlflowVersions, withoutMlflowVariables } from "../../scripts/servers/mlflow-environment.ts";
 import type { System } from "./results.ts";
@@ -96,13 +96,4 @@ async function answers(url: string, child: ChildProcess): Promise<boolean> {
     await pause(10);
   }
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("No free port");
-  return address.port;
 }

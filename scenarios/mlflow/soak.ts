@@ -1,13 +1,13 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { entryPoint } from "@espalier/host";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import { mlflowPrograms, mlflowVersions, withoutMlflowVariables } from "../../scripts/servers/mlflow-environment.ts";
 import { startPostgres } from "../../scripts/servers/postgres.ts";
 import { countLedgers } from "./soak-ledger.ts";
@@ -117,15 +117,6 @@ async function createExperiment(): Promise<string> {
   });
   if (!response.ok) throw new Error(await response.text());
   return ((await response.json()) as { experiment_id: string }).experiment_id;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("No free port");
-  return address.port;
 }
 
 let failed = true;

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@espalier/contract";
 import { type StartedControlPlane, startControlPlane } from "@espalier/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import { writeProject } from "../faults/plane.ts";
 
 const endpoint = process.env.ESPALIER_TEST_SLURM_ENDPOINT;
@@ -124,11 +124,3 @@ describe.skipIf(reason !== undefined)(
     });
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./free-port.ts";
 import { type MlflowVersion, mlflowPrograms, mlflowVersions, withoutMlflowVariables } from "./mlflow-environment.ts";
 import { startPostgres } from "./postgres.ts";
 
@@ -124,15 +124,6 @@ async function answers(url: string, seconds: number): Promise<boolean> {
     await pause(20);
   }
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("No free port");
-  return address.port;
 }
 
 /** The programs of a version, for scripts that are not in TypeScript: `mlflow.ts 3.17.2 [sqlite|postgres]` starts a server. */

@@ -1,10 +1,10 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { freePort } from "../../../scripts/servers/free-port.ts";
 import { makeProject, runToEnd, startForTest } from "./testing/control-plane.ts";
 
 const files = {
@@ -93,10 +93,3 @@ test("what is declared wins; `up` insists on it, a command is content with anoth
 });
 
 /** Free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

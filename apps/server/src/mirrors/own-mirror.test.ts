@@ -1,16 +1,6 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { expect, test, vi } from "vitest";
+import { freePort } from "../../../../scripts/servers/free-port.ts";
 import { makeProject, startForTest } from "../testing/control-plane.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 test("a control plane that is its own mirror tells itself nothing, and says why", async () => {
   const port = await freePort();
