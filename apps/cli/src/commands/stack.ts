@@ -1,6 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import { findProject } from "@espalier/host";
 import type { Command } from "commander";
+import colors from "picocolors";
 import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { setDefaultStack } from "../set-default-stack.ts";
@@ -52,6 +53,10 @@ async function show(name: string | undefined, options: CommonOptions): Promise<v
       component.verified,
     ]),
   );
+  for (const { message, at, hint } of chosen.problems) {
+    printLine(`${colors.red("✗")} ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`);
+    if (hint !== undefined) printLine(`  ${colors.cyan("next")} ${hint}`);
+  }
   if (chosen.isDefault) for (const line of await mirrors(options)) printLine(line);
 }
 

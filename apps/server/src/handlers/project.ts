@@ -1,6 +1,6 @@
 import type { StackInfo } from "@espalier/contract";
 import { type OpenableComponent, pipelineDigest, type ToolManifest, toEspalierError } from "@espalier/core";
-import { embeddedDefaults, findTool, loadPipelines, mirrorDefaults } from "@espalier/host";
+import { checkStack, embeddedDefaults, findTool, loadPipelines, mirrorDefaults } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { readPipeline } from "../runs/read-pipeline.ts";
@@ -61,6 +61,12 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
     isDefault: name === project.defaultStack,
     ...(parent === undefined ? {} : { extends: parent }),
     components,
+    problems: (await checkStack(project, name)).map(({ code, message, at, pointer, hint }) => ({
+      code,
+      message,
+      at: at ?? pointer,
+      ...(hint === undefined ? {} : { hint }),
+    })),
   };
 }
 

@@ -9,7 +9,7 @@ import {
   toEspalierError,
   verifyStore,
 } from "@espalier/core";
-import { checkStack, loadPipelines } from "@espalier/host";
+import { checkStack, loadPipelines, namedSecrets, openStack } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { mirrorStatuses } from "../mirrors/mirror-status.ts";
 
@@ -48,6 +48,7 @@ export async function checkHealth(
     ];
   });
   await run("stack", () => stackChecks(plane, stack));
+  await run("secrets", () => secretChecks(plane, stack));
   await run("pipelines", () => pipelineChecks(plane));
   await run("disk", () => diskChecks(plane));
   await run("endpoints", () => endpointChecks(plane));
@@ -67,6 +68,27 @@ async function stackChecks({ project }: ControlPlane, stack: string): Promise<Ch
     at: fault.at ?? fault.pointer,
     ...(fault.hint === undefined ? {} : { hint: fault.hint }),
   }));
+}
+
+/** Only whether each is there: what they hold is looked at by nobody. */
+async function secretChecks(plane: ControlPlane, stack: string): Promise<Check[]> {
+  const named = namedSecrets(plane.project, stack);
+  if (named.length === 0) return [];
+  const opened = stack === plane.stack.name ? undefined : await openStack(plane.project, stack);
+  try {
+    const { secrets } = opened ?? plane.stack;
+    return await Promise.all(
+      named.map(async ({ name, at }): Promise<Check> => {
+        if ((await secrets.get(name)) !== undefined) {
+          return { name: "secret", status: "ok", message: `${name} is there`, at };
+        }
+        const hint = `\`espalier secret set ${name}\`, or an environment variable of that name where the stack reads those.`;
+        return { name: "secret", status: "fail", message: `there is no secret ${name}`, at, hint };
+      }),
+    );
+  } finally {
+    await opened?.close();
+  }
 }
 
 async function pipelineChecks({ project }: ControlPlane): Promise<Check[]> {

@@ -27,6 +27,10 @@ export const stackInfoSchema = z.object({
       verified: z.string(),
     }),
   ),
+  /** What is wrong with its tools and their settings; empty in a stack that can do all it says. */
+  problems: z.array(
+    z.object({ code: z.string(), message: z.string(), at: z.string().optional(), hint: z.string().optional() }),
+  ),
 });
 export type StackInfo = z.infer<typeof stackInfoSchema>;
 
