@@ -1,9 +1,12 @@
 import { createServer, type Server } from "node:http";
+import { toEspalierError } from "@espalier/core";
 import { type CaptureOptions, createCapture } from "./capture/capture.ts";
 import { v2Error } from "./http/error-forms.ts";
 import { createDispatch, type Route } from "./http/routes.ts";
-import { createModelServerMetrics } from "./metrics.ts";
+import { log } from "./log.ts";
+import { createModelServerMetrics, type MeasuredModel } from "./metrics.ts";
 import { type LoadOptions, loadModel } from "./model/load-model.ts";
+import type { RequestLogging } from "./observe-answer.ts";
 import { operationRoutes } from "./operations.ts";
 import { azureRoutes } from "./platforms/azure.ts";
 import { multiModelRoutes, sagemakerRoutes } from "./platforms/sagemaker.ts";
@@ -12,11 +15,12 @@ import { mlflowRoutes } from "./protocol/mlflow-routes.ts";
 import { v1Routes } from "./protocol/v1-routes.ts";
 import { repositoryRoutes } from "./protocol/v2/repository-routes.ts";
 import { v2Routes } from "./protocol/v2/routes.ts";
-import { findModels, findVersions } from "./repository/model-folders.ts";
+import { findModels, findVersions, resolveModelFolder } from "./repository/model-folders.ts";
 import { createRepository, type ModelRepository } from "./repository/repository.ts";
-import type { ModelSource, OpenedModel } from "./repository/served-model.ts";
+import type { ModelSource, OpenedModel, ServedModel } from "./repository/served-model.ts";
 import type { ModelStatistics } from "./repository/statistics.ts";
 import type { ModelControl, Serving } from "./serving.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 
 export interface ModelServerOptions {
   /** The folder of the one model. Absent: `repositoryDirectory` has the models, or they come later. */
@@ -40,6 +44,10 @@ export interface ModelServerOptions {
   sagemakerMultiModel?: { maxModels: number };
   /** `rate`: for requests that do not come through a router, 0 to 1. */
   capture?: CaptureOptions & { rate: number };
+  /** Spans of requests, where somebody collects them. */
+  tracing?: Tracing | undefined;
+  /** Which requests are logged; problems when absent. */
+  logging?: RequestLogging | undefined;
 }
 
 export interface ModelServer {
@@ -64,14 +72,11 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
   let isLoaded = false;
   let isDraining = false;
   const repository = createRepository({
-    open: (source, statistics) => open(options, source, statistics, serving.metrics.observeBatch),
+    open: (source, statistics) => open(options, source, statistics),
     isLoading: () => !isLoaded,
     aliases: new Map((options.aliases ?? []).map((alias) => [alias, options.name])),
   });
-  const metrics = createModelServerMetrics(options, {
-    queue: () => readyModels(repository).reduce((sum, { model }) => sum + model.queueLength(), 0),
-    capture: () => captureCounts(repository),
-  });
+  const metrics = createModelServerMetrics(() => readyModels(repository).map(measured));
   const control = options.allowModelControl === true ? modelControl(options, repository) : undefined;
   const serving: Serving = {
     repository,
@@ -81,6 +86,8 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     maxBatchRows: options.maxBatchRows ?? defaultBatchRows,
     isReady: () => isLoaded && readyModels(repository).every(({ model }) => model.isReady?.() ?? true),
     isDraining: () => isDraining,
+    tracing: options.tracing,
+    logging: options.logging,
     ...(control === undefined ? {} : { control }),
   };
   const server = createServer(createDispatch(routesOf(serving, options), v2Error));
@@ -89,7 +96,9 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
 
   async function load(): Promise<void> {
     const { modelDirectory, repositoryDirectory, name, version } = options;
-    if (modelDirectory !== undefined) await repository.load({ name, version, folder: modelDirectory });
+    if (modelDirectory !== undefined) {
+      await repository.load({ name, version, folder: await resolveModelFolder(modelDirectory) });
+    }
     if (repositoryDirectory !== undefined) await loadAll(repository, repositoryDirectory);
     isLoaded = true;
   }
@@ -133,16 +142,13 @@ async function open(
   options: ModelServerOptions,
   source: ModelSource,
   statistics: ModelStatistics,
-  observeBatch: (rows: number) => void,
 ): Promise<OpenedModel> {
   const model = await loadModel(source.folder, {
     ...options.runtime,
     maxBatchRows: options.maxBatchRows ?? defaultBatchRows,
     maxQueueRequests: options.maxQueueRequests ?? 1024,
     onRun({ rows, runMilliseconds, failed }) {
-      if (failed) return;
-      observeBatch(rows);
-      statistics.ran(rows, runMilliseconds);
+      if (!failed) statistics.ran(rows, runMilliseconds);
     },
   });
   const capture =
@@ -158,9 +164,7 @@ async function loadAll(repository: ModelRepository, directory: string): Promise<
       await loadByName(repository, directory, name);
     } catch (error) {
       // Its reason is in the repository's index; the other models are served.
-      console.error(
-        JSON.stringify({ level: "error", message: `model ${name}: ${error instanceof Error ? error.message : error}` }),
-      );
+      log("error", `model ${name}: ${toEspalierError(error).message}`);
     }
   }
 }
@@ -188,7 +192,7 @@ function modelControl(options: ModelServerOptions, repository: ModelRepository):
   return {
     async load(name) {
       if (modelDirectory !== undefined && (name === only || options.aliases?.includes(name))) {
-        await repository.load({ name: only, version, folder: modelDirectory });
+        await repository.load({ name: only, version, folder: await resolveModelFolder(modelDirectory) });
       } else if (repositoryDirectory !== undefined) await loadByName(repository, repositoryDirectory, name);
       else repository.status(name);
     },
@@ -203,12 +207,14 @@ function readyModels(repository: ModelRepository) {
     .map(({ name, version }) => repository.find(name, version));
 }
 
-function captureCounts(repository: ModelRepository): { captured: number; dropped: number } {
-  const total = { captured: 0, dropped: 0 };
-  for (const { capture } of readyModels(repository)) {
-    const counts = capture?.counts();
-    total.captured += counts?.captured ?? 0;
-    total.dropped += counts?.dropped ?? 0;
-  }
-  return total;
+function measured({ name, version, model, statistics, capture }: ServedModel): MeasuredModel {
+  return {
+    name,
+    version,
+    statistics: statistics.view(),
+    queued: model.queueLength(),
+    queueAgeMilliseconds: model.queueAgeMilliseconds?.() ?? 0,
+    inFlight: model.inFlight?.() ?? 0,
+    capture: capture?.sinks() ?? {},
+  };
 }

@@ -12,7 +12,7 @@ export function operationRoutes(serving: Serving): Route[] {
       path: "/metrics",
       errorForm: v2Error,
       async handle(exchange) {
-        answer(exchange, 200, await metrics.registry.metrics(), metrics.registry.contentType);
+        answer(exchange, 200, await metrics.text(), metrics.contentType);
       },
     },
     {

@@ -2,8 +2,10 @@ import { EspalierError, type ModelSignature, ulid } from "@espalier/core";
 import type { Payload } from "./capture/captured-exchange.ts";
 import type { ModelCall, ModelOutput, RunTiming } from "./model/model.ts";
 import type { Table } from "./model/table.ts";
+import { requireTable } from "./model/through.ts";
 import type { ModelRepository } from "./repository/repository.ts";
 import type { ServedModel } from "./repository/served-model.ts";
+import type { RequestTrace } from "./tracing/tracing.ts";
 
 /** The one way from a request to its answer, whatever protocol and transport it came by. */
 
@@ -40,6 +42,8 @@ export interface PredictRequest<Parsed extends ParsedRequest> {
   explain?: boolean;
   /** The request's bytes, for whoever captures. */
   payload?: Payload | undefined;
+  /** The request's span. */
+  trace?: RequestTrace | undefined;
 }
 
 export interface Prediction<Parsed extends ParsedRequest> {
@@ -69,7 +73,8 @@ export async function predict<Parsed extends ParsedRequest, Answer>(
   const served = context.repository.find(request.model, request.version);
   served.hold();
   try {
-    const parsed = request.parse(served.model.signature, served);
+    const { signature } = served.model;
+    const parsed = request.parse(signature, served);
     const parsedAt = performance.now();
     const { timing, outputs } = await run(served, request, parsed);
     const predictionId = request.predictionId ?? predictionIdOf(parsed.id) ?? ulid();
@@ -77,12 +82,13 @@ export async function predict<Parsed extends ParsedRequest, Answer>(
     served.statistics.succeeded({ rows: parsed.table.rows, startedAt: request.startedAt, parsedAt, timing });
     const answer = render(prediction);
     served.statistics.rendered(performance.now() - timing.endedAt);
+    if (request.trace !== undefined) tracePhases(request.trace, request.startedAt, parsedAt, timing);
     if (request.explain !== true && isSampled(context, request, served)) {
       capture(request, prediction, payloadOf === undefined ? undefined : () => payloadOf(answer));
     }
     return answer;
   } catch (error) {
-    served.statistics.failed(request.startedAt);
+    served.statistics.failed(request.startedAt, error);
     throw error;
   } finally {
     served.letGo();
@@ -117,6 +123,13 @@ async function run(
   // A runtime that does not say when it ran: it ran all the time.
   if (timing.endedAt === 0) Object.assign(timing, { queuedAt, startedAt: queuedAt, endedAt: performance.now() });
   return { timing, outputs };
+}
+
+function tracePhases(trace: RequestTrace, startedAt: number, parsedAt: number, timing: RunTiming): void {
+  trace.child("decode", startedAt, parsedAt);
+  trace.child("queue", timing.queuedAt, timing.startedAt);
+  trace.child("infer", timing.startedAt, timing.endedAt);
+  trace.child("encode", timing.endedAt, performance.now());
 }
 
 const predictionIdPattern = /^[\w.:/-]{1,128}$/;

@@ -1,5 +1,7 @@
 import type { ModelServerMetrics } from "./metrics.ts";
+import type { RequestLogging } from "./observe-answer.ts";
 import type { PredictContext } from "./predict.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 
 /** Who may load and unload models while the server runs, and where their folders lie. */
 export interface ModelControl {
@@ -20,4 +22,8 @@ export interface Serving extends PredictContext {
   isDraining(): boolean;
   /** Absent: models can not be loaded and unloaded from outside. */
   control?: ModelControl;
+  /** Absent: nobody collects spans. */
+  tracing?: Tracing | undefined;
+  /** Absent: problems are logged. */
+  logging?: RequestLogging | undefined;
 }

@@ -1,8 +1,10 @@
 import { servingHeaders, toEspalierError } from "@espalier/core";
 import { givenEventTime, givenPredictionId, givenRequestId } from "../http/request-identity.ts";
+import { observeAnswer } from "../observe-answer.ts";
 import { predict } from "../predict.ts";
 import { type V2Request, v2Request } from "../protocol/v2/request.ts";
 import { selectOutputs } from "../protocol/v2/response.ts";
+import type { ServedModel } from "../repository/served-model.ts";
 import type { Serving } from "../serving.ts";
 import type { GrpcAnswer, GrpcCall, GrpcMethod } from "./calls.ts";
 import { type GrpcParameter, type InferRequest, inferRequest, inferResponse, streamInferResponse } from "./messages.ts";
@@ -43,8 +45,12 @@ function requestId(message: Buffer): string {
 
 async function answerInfer(serving: Serving, message: Buffer, call: GrpcCall): Promise<GrpcAnswer> {
   const startedAt = performance.now();
+  const { traceparent, tracestate } = call.headers;
+  const trace = serving.tracing?.begin("predict", { traceparent, tracestate }, startedAt);
   let rows = 0;
   let status = 200;
+  let found: ServedModel | undefined;
+  let fault: unknown;
   try {
     const request = inferRequest.decode(message);
     const capture = call.headers[servingHeaders.capture];
@@ -59,7 +65,10 @@ async function answerInfer(serving: Serving, message: Buffer, call: GrpcCall): P
         capture: capture === undefined ? undefined : capture === "1",
         deadline: call.deadline,
         signal: call.signal,
-        parse(signature, { model }) {
+        trace,
+        parse(signature, served) {
+          found = served;
+          const { model } = served;
           const parsed = parseInfer(request, signature);
           rows = parsed.table.rows;
           // A parameter that the model does not know is a hint to somebody else.
@@ -87,9 +96,20 @@ async function answerInfer(serving: Serving, message: Buffer, call: GrpcCall): P
     );
   } catch (error) {
     status = toEspalierError(error).httpStatus;
+    fault = error;
     throw error;
   } finally {
-    serving.metrics.observeRequest("grpc", status, (performance.now() - startedAt) / 1000, rows);
+    observeAnswer(serving, {
+      protocol: "grpc",
+      status,
+      startedAt,
+      rows,
+      served: found,
+      requestId: givenRequestId(call),
+      traceparent,
+      trace,
+      error: fault,
+    });
   }
 }
 

@@ -1,7 +1,9 @@
 import { servingHeaders, ulid } from "@espalier/core";
+import { observeAnswer } from "../observe-answer.ts";
 import { type ParsedRequest, type Prediction, predict } from "../predict.ts";
 import type { ServedModel } from "../repository/served-model.ts";
 import type { Serving } from "../serving.ts";
+import type { RequestTrace } from "../tracing/tracing.ts";
 import { readBody } from "./body.ts";
 import { answer, answerError, type Exchange } from "./exchange.ts";
 import { givenDeadline, givenEventTime, givenPredictionId, givenRequestId, goneSignal } from "./request-identity.ts";
@@ -28,12 +30,9 @@ export interface PredictionRoute {
 
 /** Answers one prediction request over HTTP, well or with an error in the protocol's form. */
 export async function answerPrediction(serving: Serving, exchange: Exchange, route: PredictionRoute): Promise<void> {
-  const { request, response, headers, startedAt } = exchange;
-  const requestId = givenRequestId(request);
-  if (requestId !== undefined) headers["x-request-id"] = requestId;
-  if (serving.isDraining()) headers.connection = "close";
+  const { request, headers, startedAt } = exchange;
   let rows = 0;
-  try {
+  await answerCounted(serving, exchange, route, async (account) => {
     const body = await readBody(request, serving.bodyLimitBytes);
     const captureDecision = request.headers[servingHeaders.capture];
     const rendered = await predict(
@@ -49,10 +48,15 @@ export async function answerPrediction(serving: Serving, exchange: Exchange, rou
         signal: goneSignal(request),
         explain: route.explain === true,
         payload: { contentType: request.headers["content-type"] ?? "application/json", body },
-        parse: (_signature, served) => route.parse(exchange, body, served),
+        trace: account.trace,
+        parse(_signature, served) {
+          account.served = served;
+          return route.parse(exchange, body, served);
+        },
       },
       (prediction) => {
         rows = prediction.parsed.table.rows;
+        account.predictionId = prediction.predictionId;
         headers[servingHeaders.version] = prediction.served.version;
         headers[servingHeaders.predictionId] = prediction.predictionId;
         headers["x-request-id"] ??= prediction.predictionId;
@@ -62,9 +66,47 @@ export async function answerPrediction(serving: Serving, exchange: Exchange, rou
     );
     if (rendered.headers !== undefined) Object.assign(headers, rendered.headers);
     answer(exchange, 200, rendered.body, rendered.contentType);
+    return rows;
+  });
+}
+
+/** What becomes known about a request while it is answered, for metrics, spans and logs. */
+export interface Account {
+  trace: RequestTrace | undefined;
+  served?: { name: string; version: string };
+  predictionId?: string;
+}
+
+/** Answers with what `work` answers, or with its error; counts it. `work` resolves with the rows that were predicted. */
+export async function answerCounted(
+  serving: Serving,
+  exchange: Exchange,
+  counted: { protocol: string },
+  work: (account: Account) => Promise<number>,
+): Promise<void> {
+  const { request, response, headers, startedAt } = exchange;
+  const { traceparent, tracestate } = request.headers;
+  const account: Account = { trace: serving.tracing?.begin("predict", { traceparent, tracestate }, startedAt) };
+  const requestId = givenRequestId(request);
+  if (requestId !== undefined) headers["x-request-id"] = requestId;
+  if (serving.isDraining()) headers.connection = "close";
+  let rows = 0;
+  let fault: unknown;
+  try {
+    rows = await work(account);
   } catch (error) {
+    fault = error;
     headers["x-request-id"] ??= ulid();
     answerError(exchange, error);
   }
-  serving.metrics.observeRequest(route.protocol, response.statusCode, (performance.now() - startedAt) / 1000, rows);
+  observeAnswer(serving, {
+    ...account,
+    protocol: counted.protocol,
+    status: response.statusCode,
+    startedAt,
+    rows,
+    requestId: headers["x-request-id"] === undefined ? undefined : String(headers["x-request-id"]),
+    traceparent,
+    error: fault,
+  });
 }

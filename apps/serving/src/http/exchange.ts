@@ -44,7 +44,6 @@ const retryAfterSeconds = "1";
 
 export function answerError(exchange: Exchange, thrown: unknown): EspalierError {
   const error = toEspalierError(thrown);
-  if (error.code === "INTERNAL") console.error(thrown);
   const { status, body, contentType } = exchange.errorForm(error);
   if (error.retryable) exchange.headers["retry-after"] = retryAfterSeconds;
   answer(exchange, status, body, contentType);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { EspalierError } from "@espalier/core";
+import { log } from "../log.ts";
 import { answer, answerError, type ErrorForm, type Exchange } from "./exchange.ts";
 import { badRequest } from "./request-error.ts";
 
@@ -57,8 +58,11 @@ export function createDispatch(
       exchange.errorForm = found.route.errorForm;
       exchange.params = decoded(found.params);
       await found.route.handle(exchange);
-    } catch (error) {
-      answerError(exchange, error);
+    } catch (thrown) {
+      const error = answerError(exchange, thrown);
+      if (error.code !== "INTERNAL") return;
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      log("error", error.message, { path: path.slice(0, 200), code: error.code, stack });
     }
   }
 

@@ -170,6 +170,7 @@ export function createBatcher<Input, Output>(options: BatcherOptions<Input, Outp
   function dropLapsed(): void {
     const now = Date.now();
     for (const [group, queue] of groups) {
+      if (!queue.some((waiting) => lapse(waiting, now) !== undefined)) continue;
       const kept = queue.filter((waiting) => {
         const error = lapse(waiting, now);
         if (error === undefined) return true;
@@ -179,7 +180,6 @@ export function createBatcher<Input, Output>(options: BatcherOptions<Input, Outp
         waiting.reject(error);
         return false;
       });
-      if (kept.length === queue.length) continue;
       if (kept.length === 0) groups.delete(group);
       else groups.set(group, kept);
     }

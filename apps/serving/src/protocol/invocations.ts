@@ -6,9 +6,11 @@ import { v2Error } from "../http/error-forms.ts";
 import { answer, type Exchange } from "../http/exchange.ts";
 import { badRequest } from "../http/request-error.ts";
 import type { Table } from "../model/table.ts";
+import { observeAnswer } from "../observe-answer.ts";
 import type { ServedModel } from "../repository/served-model.ts";
 import type { Serving } from "../serving.ts";
 import { tableFromCsv } from "./csv.ts";
+import { invokeThrough, throughModel } from "./invoke-through.ts";
 import { formats, parseInvocation, renderPredictions } from "./mlflow.ts";
 import { v2Parsed } from "./v2/parsed.ts";
 import { looksLikeV2, parseV2, readV2 } from "./v2/request.ts";
@@ -39,9 +41,11 @@ export async function answerInvocation(
   if (refusal !== undefined) {
     exchange.request.resume();
     answer(exchange, 415, refusal, "text/plain; charset=utf-8");
-    serving.metrics.observeRequest("mlflow", 415, (performance.now() - exchange.startedAt) / 1000, 0);
+    observeAnswer(serving, { protocol: "mlflow", status: 415, startedAt: exchange.startedAt, rows: 0 });
     return;
   }
+  const through = throughModel(serving, model);
+  if (through !== undefined) return invokeThrough(serving, exchange, through);
   const route: PredictionRoute = {
     protocol: "mlflow",
     model,

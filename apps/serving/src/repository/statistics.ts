@@ -1,3 +1,4 @@
+import { isEspalierError } from "@espalier/core";
 import type { RunTiming } from "../model/model.ts";
 
 /** How often, and how long in all. */
@@ -5,6 +6,9 @@ export interface DurationCount {
   count: number;
   milliseconds: number;
 }
+
+/** REJECTED: the queue was full, or the deadline passed in it. BACKEND: the model's own fault. OTHER: the request's. */
+export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
 
 /** What has been counted about one version of a model since it was first loaded. */
 export interface StatisticsView {
@@ -16,6 +20,8 @@ export interface StatisticsView {
   executionCount: number;
   success: DurationCount;
   fail: DurationCount;
+  /** The failed ones by Triton's reasons. */
+  failures: Readonly<Record<FailureReason, number>>;
   queue: DurationCount;
   computeInput: DurationCount;
   computeInfer: DurationCount;
@@ -29,7 +35,7 @@ export interface ModelStatistics {
   /** A request that was answered. `startedAt` and `parsedAt` are of `performance.now()`. */
   succeeded(request: { rows: number; startedAt: number; parsedAt: number; timing: Partial<RunTiming> }): void;
   /** A request of this model that was refused or failed. */
-  failed(startedAt: number): void;
+  failed(startedAt: number, error?: unknown): void;
   /** Reading its outputs into an answer. */
   rendered(milliseconds: number): void;
   /** One run of the model. */
@@ -54,6 +60,7 @@ export function createStatistics(): ModelStatistics {
     executionCount: 0,
     success: none(),
     fail: none(),
+    failures: { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 },
     queue: none(),
     computeInput: none(),
     computeInfer: none(),
@@ -72,8 +79,9 @@ export function createStatistics(): ModelStatistics {
       add(counts.queue, ranAt - queuedAt);
       add(counts.computeInfer, endedAt - ranAt);
     },
-    failed(startedAt) {
+    failed(startedAt, error) {
       add(counts.fail, performance.now() - startedAt);
+      counts.failures[failureReason(error)]++;
     },
     rendered(milliseconds) {
       add(counts.computeOutput, milliseconds);
@@ -85,4 +93,12 @@ export function createStatistics(): ModelStatistics {
       else if (batches.size < maxBatchSizes) batches.set(rows, { count: 1, milliseconds });
     },
   };
+}
+
+function failureReason(error: unknown): FailureReason {
+  if (!isEspalierError(error)) return "BACKEND";
+  const { code, httpStatus } = error;
+  if (code === "RATE_LIMITED" || code === "TIMEOUT") return "REJECTED";
+  if (code === "CANCELLED") return "CANCELED";
+  return httpStatus >= 500 ? "BACKEND" : "OTHER";
 }
