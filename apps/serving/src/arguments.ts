@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { EspalierError } from "@espalier/core";
+import { type ModelArguments, modelFlags, modelUsage, parseModelArguments } from "./model-arguments.ts";
+import { platformPort } from "./platforms/environment.ts";
 
 interface ListenArguments {
   host: string;
@@ -14,28 +15,21 @@ interface ListenArguments {
 
 export type ServingArguments = ListenArguments &
   (
+    | ModelArguments
     | {
-        kind: "model";
-        modelDirectory: string;
-        name: string;
-        version: string;
-        aliases: string[];
-        maxBatchRows: number;
-        maxQueueRequests: number;
-        captureDirectory?: string;
-        captureRate: number;
+        kind: "router";
+        state: string;
+        /** Descriptor of a listening socket that the process was born with, in place of a port. */
+        listenDescriptor?: number;
       }
-    | { kind: "router"; state: string }
+    | { kind: "program"; runtimeFile: string }
   );
 
 const usage = `Usage:
-  serving model --model-dir FOLDER --name NAME --version VERSION [--port PORT] [--alias NAME]...
-                [--capture-dir FOLDER] [--capture-rate 0..1] [--max-batch-rows 256] [--max-queue-requests 1024]
+${modelUsage}
   serving router --state FILE [--port PORT]
-  serving serve   (a container's command: model, its folder and port from the platform's environment, on 0.0.0.0)
-Both take --host, --announce FILE, --drain-seconds, --body-limit-bytes.`;
-
-const modelFolders = ["/opt/ml/model", "/mnt/models"];
+  serving program --runtime FILE   (a program of yours, on a port that it is given)
+All take --host, --announce FILE, --drain-seconds, --body-limit-bytes.`;
 
 /** Errors: INVALID_INPUT with the usage. Environment: what SageMaker, Vertex AI, Azure ML and KServe set. */
 export function parseServingArguments(argv: readonly string[], environment: NodeJS.ProcessEnv): ServingArguments {
@@ -51,23 +45,20 @@ export function parseServingArguments(argv: readonly string[], environment: Node
   };
   if (kind === "router") {
     if (values.state === undefined) throw invalid("router needs --state FILE");
-    return { kind, state: values.state, ...common };
+    const listenFd = values["listen-fd"];
+    return {
+      kind,
+      state: values.state,
+      ...common,
+      ...(listenFd === undefined ? {} : { listenDescriptor: integer("listen-fd", listenFd, 1024, 3) }),
+    };
+  }
+  if (kind === "program") {
+    if (values.runtime === undefined) throw invalid("program needs --runtime FILE");
+    return { kind, runtimeFile: values.runtime, ...common };
   }
   if (kind !== "model" && !isContainer) throw invalid(kind === undefined ? "no command" : `unknown command "${kind}"`);
-  const modelDirectory = values["model-dir"] ?? platformModelFolder(environment);
-  if (modelDirectory === undefined) throw invalid("model needs --model-dir FOLDER");
-  return {
-    kind: "model",
-    modelDirectory,
-    name: values.name ?? environment.ESPALIER_MODEL_NAME ?? "model",
-    version: values.version ?? environment.ESPALIER_MODEL_VERSION ?? "1",
-    aliases: values.alias ?? [],
-    maxBatchRows: integer("max-batch-rows", values["max-batch-rows"] ?? "256", 1_000_000, 1),
-    maxQueueRequests: integer("max-queue-requests", values["max-queue-requests"] ?? "1024", 1_000_000, 1),
-    captureRate: number("capture-rate", values["capture-rate"] ?? "0", 1),
-    ...(values["capture-dir"] === undefined ? {} : { captureDirectory: values["capture-dir"] }),
-    ...common,
-  };
+  return { ...parseModelArguments(values, environment, common.host, { number, integer, invalid }), ...common };
 }
 
 function parseFlags(rest: readonly string[]) {
@@ -76,33 +67,20 @@ function parseFlags(rest: readonly string[]) {
     return parseArgs({
       args: [...rest],
       options: {
-        "model-dir": text,
-        name: text,
-        version: text,
-        alias: { type: "string", multiple: true },
         port: text,
         host: text,
         state: text,
+        "listen-fd": text,
+        runtime: text,
         announce: text,
         "drain-seconds": text,
         "body-limit-bytes": text,
-        "max-batch-rows": text,
-        "max-queue-requests": text,
-        "capture-dir": text,
-        "capture-rate": text,
+        ...modelFlags,
       },
     }).values;
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error));
   }
-}
-
-function platformPort(environment: NodeJS.ProcessEnv): string | undefined {
-  return environment.AIP_HTTP_PORT ?? environment.SAGEMAKER_BIND_TO_PORT ?? environment.PORT;
-}
-
-function platformModelFolder(environment: NodeJS.ProcessEnv): string | undefined {
-  return environment.AZUREML_MODEL_DIR ?? modelFolders.find((folder) => existsSync(folder));
 }
 
 function number(flag: string, text: string, maximum: number): number {

@@ -2,8 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { toEspalierError } from "@espalier/core";
 import { announce } from "./announce.ts";
 import { parseServingArguments, type ServingArguments } from "./arguments.ts";
-import { listen } from "./http/listen.ts";
-import { createModelServer } from "./model-server.ts";
+import { startModelServer } from "./model-program.ts";
 import { runProgram } from "./program/run-program.ts";
 import { startRouter } from "./router/router-program.ts";
 
@@ -18,21 +17,9 @@ interface Service {
 }
 
 async function start(given: ServingArguments): Promise<Service> {
-  const { pid } = process;
   if (given.kind === "router") return startRouter(given, log);
   if (given.kind === "program") return runProgram(given, log);
-  const { captureDirectory, captureRate, ...options } = given;
-  const server = createModelServer({
-    ...options,
-    ...(captureDirectory === undefined ? {} : { capture: { directory: captureDirectory, rate: captureRate } }),
-  });
-  // Listening comes first: who asks while the model loads is told 503 and not refused.
-  const port = await listen(server.server, given.host, given.port);
-  log(`model ${given.name} version ${given.version} loads, on ${given.host}:${port}`);
-  await server.load();
-  announce(given.announce, { pid, port });
-  log(`model ${given.name} version ${given.version} ready`);
-  return server;
+  return startModelServer(given, log);
 }
 
 function log(message: string): void {

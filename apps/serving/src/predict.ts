@@ -73,6 +73,7 @@ export async function predict<Parsed extends ParsedRequest, Answer>(
   const served = context.repository.find(request.model, request.version);
   served.hold();
   try {
+    requireTable(served.model);
     const { signature } = served.model;
     const parsed = request.parse(signature, served);
     const parsedAt = performance.now();

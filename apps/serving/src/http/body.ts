@@ -1,5 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
+import { gunzip, inflate, type ZlibOptions } from "node:zlib";
 import { EspalierError, parseLongJson } from "@espalier/core";
 import { badRequest } from "./request-error.ts";
 
@@ -9,11 +11,37 @@ function tooLarge(limitBytes: number): EspalierError {
   });
 }
 
+const decompress: Readonly<Record<string, (body: Buffer, options: ZlibOptions) => Promise<Buffer>>> = {
+  gzip: promisify<Buffer, ZlibOptions, Buffer>(gunzip),
+  deflate: promisify<Buffer, ZlibOptions, Buffer>(inflate),
+};
+
 /**
- * The whole body. Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
+ * The whole body, decompressed where its Content-Encoding says gzip or deflate; the limit counts for both forms. Errors: TOO_LARGE,
+ * INVALID_INPUT when the caller breaks off, or for another encoding.
+ */
+export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const encoding = request.headers["content-encoding"];
+  if (encoding === undefined || encoding === "identity") return receiveBody(request, limitBytes);
+  const decode = decompress[encoding.toLowerCase()];
+  if (decode === undefined) {
+    request.resume();
+    throw badRequest(`The Content-Encoding "${encoding.slice(0, 40)}" is not known, only gzip and deflate`);
+  }
+  const body = await receiveBody(request, limitBytes);
+  try {
+    return await decode(body, { maxOutputLength: limitBytes });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(limitBytes);
+    throw badRequest(`The body is not ${encoding}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/**
+ * Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
  * whose connection is closed while it sends never sees the answer; the server's request timeout bounds that.
  */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > limitBytes) {
     request.resume();

@@ -7,8 +7,8 @@ import type { Serving } from "../serving.ts";
 
 /** The model that a request is for when its body is read by MLflow's own parser and not here; undefined for all others. */
 export function throughModel(serving: Serving, name: string | undefined): ServedModel | undefined {
-  const served = serving.repository.find(name);
-  return isReadByMlflow(served.model) ? served : undefined;
+  const served = serving.repository.peek(name);
+  return served !== undefined && isReadByMlflow(served.model) ? served : undefined;
 }
 
 /** Hands the body on as it came, and the answer back as it is. Rows are not known, so they are neither counted nor captured. */

@@ -31,6 +31,8 @@ export interface ModelRepository {
    * UNAVAILABLE (loading, or it could not be loaded), INVALID_INPUT (no name where there are several models).
    */
   find(name?: string, version?: string): ServedModel;
+  /** The newest ready version as `find` gives it, or undefined where that throws. */
+  peek(name?: string): ServedModel | undefined;
   /** Status of one version, or of all versions of a model. Errors: NOT_FOUND. */
   status(name: string, version?: string): ModelStatus[];
   /**
@@ -95,9 +97,9 @@ export function createRepository(options: RepositoryOptions): ModelRepository {
     return name;
   }
 
-  function newestOf(name: string): Entry {
+  function newestOf(versions: ReadonlyMap<string, Entry>): Entry {
     let newest: Entry | undefined;
-    for (const entry of versionsOf(name).values()) {
+    for (const entry of versions.values()) {
       if (newest === undefined) newest = entry;
       else if ((entry.current === undefined) !== (newest.current === undefined)) {
         if (entry.current !== undefined) newest = entry;
@@ -108,9 +110,15 @@ export function createRepository(options: RepositoryOptions): ModelRepository {
 
   function find(name: string | undefined, version: string | undefined): ServedModel {
     const wanted = name ?? onlyName();
-    const entry = version === undefined ? newestOf(wanted) : entryOf(wanted, version);
+    const entry = version === undefined ? newestOf(versionsOf(wanted)) : entryOf(wanted, version);
     if (entry.current !== undefined) return entry.current;
     throw notReady(entry);
+  }
+
+  function peek(name: string | undefined): ServedModel | undefined {
+    const wanted = name ?? (models.size === 1 ? models.keys().next().value : undefined);
+    const versions = wanted === undefined ? undefined : (models.get(wanted) ?? models.get(aliases.get(wanted) ?? ""));
+    return versions === undefined ? undefined : newestOf(versions).current;
   }
 
   function statusOf({ source, state, reason, statistics }: Entry): ModelStatus {
@@ -161,6 +169,7 @@ export function createRepository(options: RepositoryOptions): ModelRepository {
 
   return {
     find,
+    peek,
     unload,
     index: () =>
       [...models.values()]

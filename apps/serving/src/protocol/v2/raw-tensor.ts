@@ -40,7 +40,8 @@ export function decodeRaw(name: string, datatype: string, bytes: Uint8Array, cou
   }
   if (datatype === "BOOL") return decodeBooleans(name, bytes);
   if (datatype === "BF16") return decodeBrain(bytes, count);
-  return view(constructors[datatype] as TypedArrayConstructor, bytes, size, count);
+  const elements = view(constructors[datatype] as TypedArrayConstructor, bytes, size, count);
+  return elements instanceof Float16Array ? Float32Array.from(elements) : elements;
 }
 
 /** A view where the place in memory allows one; a tensor behind a JSON header seldom lies on a boundary of its element size. */

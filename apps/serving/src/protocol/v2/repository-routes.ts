@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/core";
 import { parseJson, readBody } from "../../http/body.ts";
 import { v2Error } from "../../http/error-forms.ts";
 import { answer, type Exchange } from "../../http/exchange.ts";
@@ -19,12 +20,14 @@ export function repositoryRoutes(serving: Serving): Route[] {
       answer(exchange, 200, JSON.stringify(repositoryIndex(serving.repository.index(), ready === true)));
     }),
     post("/v2/repository/models/{model}/load", async (exchange) => {
+      refuseWebPages(exchange);
       refuseParameters(await givenObject(exchange), []);
       const control = serving.control ?? refuseModelControl();
       await control.load(exchange.params.model ?? "");
       answer(exchange, 200, "{}");
     }),
     post("/v2/repository/models/{model}/unload", async (exchange) => {
+      refuseWebPages(exchange);
       // No model here is made of others, so there is nothing that depends on one.
       refuseParameters(await givenObject(exchange), ["unload_dependents"]);
       const control = serving.control ?? refuseModelControl();
@@ -32,6 +35,12 @@ export function repositoryRoutes(serving: Serving): Route[] {
       answer(exchange, 200, "{}");
     }),
   ];
+}
+
+/** A web page may post to loopback without being asked; no client of this protocol is one. */
+function refuseWebPages({ request }: Exchange): void {
+  if (request.headers.origin === undefined) return;
+  throw new EspalierError("PERMISSION_DENIED", "Models are not loaded and unloaded by web pages");
 }
 
 async function givenObject({ request }: Exchange): Promise<Record<string, unknown>> {
