@@ -22,6 +22,8 @@ export interface SessionOptions {
   project?: string;
   /** The stack that a control plane of this process opens; one that runs already has its own. */
   stack?: string;
+  /** The command only looks: where it becomes the control plane itself, endpoints are left as they are. */
+  looksOnly?: boolean;
 }
 
 /**
@@ -34,11 +36,11 @@ export async function withSession<Result>(
   action: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   const projectDirectory = await findProject(options.project ?? process.cwd());
-  let owner = await connect(projectDirectory, options.stack);
+  let owner = await connect(projectDirectory, options);
   let connecting: Promise<void> | undefined;
   const reconnect = (failed: Owner): Promise<void> => {
     if (owner !== failed) return Promise.resolve();
-    connecting ??= connect(projectDirectory, options.stack)
+    connecting ??= connect(projectDirectory, options)
       .then((next) => {
         owner = next;
       })
@@ -78,8 +80,8 @@ function maySendAgain(error: unknown, method = "GET", path = ""): boolean {
   return code === "ECONNREFUSED" || method !== "POST" || path === routes["runs.create"].path;
 }
 
-async function connect(projectDirectory: string, stack: string | undefined): Promise<Owner> {
-  return (await runningOwner(projectDirectory)) ?? (await becomeOwner(projectDirectory, stack));
+async function connect(projectDirectory: string, options: SessionOptions): Promise<Owner> {
+  return (await runningOwner(projectDirectory)) ?? (await becomeOwner(projectDirectory, options));
 }
 
 /** The published owner, if it answers. */
@@ -104,7 +106,7 @@ export async function runningOwner(projectDirectory: string): Promise<Owner | un
   }
 }
 
-async function becomeOwner(projectDirectory: string, stack: string | undefined): Promise<Owner> {
+async function becomeOwner(projectDirectory: string, { stack, looksOnly = false }: SessionOptions): Promise<Owner> {
   const { startControlPlane } = await import("@espalier/server");
-  return startControlPlane({ projectDirectory, ...(stack === undefined ? {} : { stack }) });
+  return startControlPlane({ projectDirectory, endpoints: !looksOnly, ...(stack === undefined ? {} : { stack }) });
 }

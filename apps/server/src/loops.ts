@@ -2,19 +2,27 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ControlPlane } from "./control-plane.ts";
 import { exclusively } from "./deployments/exclusively.ts";
 import { applyDesired } from "./deployments/serve.ts";
+import { applyEndpoints } from "./endpoints/apply-endpoints.ts";
+import { followDeclarations } from "./endpoints/follow-declarations.ts";
 import { drainMirrors } from "./mirrors/drain-mirrors.ts";
 import { watchEndpoints } from "./monitoring/watch-endpoints.ts";
 import { deliverNotices } from "./notices/notices.ts";
 import { catchUp, fire, syncSchedules } from "./schedules/schedules.ts";
 
+export interface LoopOptions {
+  /** This control plane was asked for as such, by `espalier up`: what espalier.yaml declares is what it brings about. */
+  appliesFile: boolean;
+  /** false: endpoints are left as they are, for a command that only looks. */
+  endpoints: boolean;
+}
+
 /** What goes on beside requests and runs. Returns how to stop it. */
-export async function startLoops(plane: ControlPlane): Promise<() => Promise<void>> {
+export async function startLoops(plane: ControlPlane, options: LoopOptions): Promise<() => Promise<void>> {
   const { stack, logger } = plane;
   const running: Promise<unknown>[] = [
     deliverNotices(plane),
-    watchEndpoints(plane),
     ...drainMirrors(plane),
-    repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
+    ...(options.endpoints ? endpointLoops(plane, options) : []),
     repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
     repeat(plane, "forgetting uploads that nobody completed", 3_600_000, () => forgetUploads(plane)),
     repeat(plane, "removing the folders of old attempts", 3_600_000, () => plane.staging.cleanUp()),
@@ -34,6 +42,22 @@ export async function startLoops(plane: ControlPlane): Promise<() => Promise<voi
     await stopScheduler?.();
     await Promise.allSettled(running);
   };
+}
+
+function endpointLoops(plane: ControlPlane, { appliesFile }: LoopOptions): Promise<void>[] {
+  const apply = async (): Promise<void> => {
+    const applied = await applyEndpoints(plane, { by: "up", insist: false });
+    for (const { name, outcome, reason } of applied) {
+      if (outcome === "left") plane.logger.warn({ endpoint: name }, `the endpoint ${name} is ${reason}`);
+    }
+  };
+  return [
+    watchEndpoints(plane),
+    repeat(plane, "reviving endpoints", undefined, () => reviveEndpoints(plane)),
+    (appliesFile ? repeat(plane, "applying declared endpoints", undefined, apply) : Promise.resolve()).then(() =>
+      followDeclarations(plane),
+    ),
+  ];
 }
 
 /** Once now, then after each interval until the control plane closes; without an interval only once. */

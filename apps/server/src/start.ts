@@ -17,6 +17,7 @@ import { allHandlers } from "./handlers/all.ts";
 import { isLoopback } from "./http/allowed-hosts.ts";
 import { type AppOptions, createApp } from "./http/app.ts";
 import { closerOf } from "./http/close-app.ts";
+import { registerFrontPage } from "./http/front-page.ts";
 import { registerRoutes } from "./http/register-routes.ts";
 import { registerSystemRoutes } from "./http/system-routes.ts";
 import { createUrlSigner } from "./http/url-signer.ts";
@@ -49,6 +50,8 @@ export interface StartOptions {
   databaseUrl?: string;
   /** `up` wants to be the owner: CONFLICT when another process is. A command is content with the one there is. */
   role?: "up" | "command";
+  /** false: endpoints are left as they are, for a command that only looks. */
+  endpoints?: boolean;
   logger?: Logger;
 }
 
@@ -209,6 +212,7 @@ async function compose(
     ...limitsOf(project),
   });
   registerSystemRoutes(app, plane);
+  registerFrontPage(app, { version, url: publicUrl });
   registerRoutes(app, {
     handlers: allHandlers(plane),
     projectDirectory: project.directory,
@@ -225,7 +229,8 @@ async function compose(
   closers.push(() => deliverBeforeClose(plane));
   await engine.start();
   closers.push(() => engine.stop());
-  closers.push(await startLoops(plane));
+  const { role, endpoints = true } = options;
+  closers.push(await startLoops(plane, { appliesFile: role === "up", endpoints }));
   await ownership.publish(url);
   return plane;
 }

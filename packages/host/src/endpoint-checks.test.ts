@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseProject } from "./project.ts";
 
@@ -138,4 +139,10 @@ test("a monitor watches one endpoint, which somebody says", () => {
   expect(parseProject(`project: a\n${monitor}${two}`).faults).toMatchObject([
     { message: "the monitor `inputs` is named by the endpoints one and two, and watches one" },
   ]);
+});
+
+test("the guide's declaration is one", () => {
+  const guide = readFileSync(new URL("../../../docs/serving.md", import.meta.url), "utf8");
+  const [, text] = /^```yaml endpoints\n([\s\S]*?)^```$/m.exec(guide) ?? [];
+  expect(parseProject(`project: flights\n${text}`).faults).toEqual([]);
 });

@@ -1,45 +1,74 @@
-import type { Plan } from "@espalier/contract";
-import { type ErrorCode, EspalierError } from "@espalier/core";
+import type { EndpointPlan, Plan } from "@espalier/contract";
+import { isEspalierError } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
 import { projectCommand } from "../project-command.ts";
 import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
-import { withSession } from "../session.ts";
+import { type Session, withSession } from "../session.ts";
+import { endpointFaults, endpointLines } from "../terminal/endpoint-lines.ts";
+import { tellProblems } from "../terminal/faults-error.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
+interface PlanOptions extends RunRequestOptions {
+  endpoints?: boolean;
+}
+
 export function command(): Command {
-  const described = "What a run would do, and every fault that would stop it. Nothing runs.";
-  return withRunOptions(projectCommand("plan", described)).action(plan);
+  const described =
+    "What a run would do, what `apply` would do to endpoints, and every fault that would stop them. Nothing runs.";
+  return withRunOptions(projectCommand("plan", described))
+    .option("--endpoints", "only what espalier.yaml declares under `endpoints:`")
+    .action(plan);
 }
 
-async function plan(pipeline: string | undefined, options: RunRequestOptions): Promise<void> {
-  await withSession(options, async ({ client }) => {
-    const planned = await client.call("plan.make", { body: await runRequest(client, pipeline, options) });
-    if (options.json) printJson(planned);
+async function plan(pipeline: string | undefined, options: PlanOptions): Promise<void> {
+  await withSession({ ...options, looksOnly: true }, async ({ client }) => {
+    // Of a pipeline that is named, only that is asked.
+    const { endpoints } = pipeline === undefined ? await client.call("plan.endpoints", {}) : { endpoints: [] };
+    const planned = options.endpoints ? undefined : await planOfRun(client, pipeline, options, endpoints.length > 0);
+    if (options.json) printJson({ ...planned, endpoints });
     else {
-      printLine(`${colors.bold(planned.pipeline)}  stack ${planned.stack}  ${colors.dim(planned.digest)}`);
-      if (planned.steps.length > 0)
-        printTable(
-          ["step", "what", "tool", "action", "because"],
-          planned.steps.map((step) => [step.step, step.what, step.tool, step.action, step.reason]),
-        );
+      if (planned !== undefined) printPlan(planned);
+      for (const line of endpoints.flatMap(endpointLines)) printLine(line);
+      if (planned === undefined && endpoints.length === 0) printLine("espalier.yaml declares no endpoints.");
     }
-    if (planned.problems.length > 0) {
-      throw refusal(planned.problems);
-    }
+    const problems = [...(planned?.problems ?? []), ...endpointFaults(endpoints)];
+    tellProblems(problems, toldOf(planned, endpoints, problems.length), options.json);
   });
 }
 
-/** One fault is the error itself; several are listed below one. */
-function refusal(problems: Plan["problems"]): EspalierError {
-  const [first] = problems;
-  const code = (first?.code ?? "INVALID_PIPELINE") as ErrorCode;
-  const details = { faults: problems };
-  if (first === undefined || problems.length > 1)
-    return new EspalierError(code, `This run can not start: ${problems.length} faults`, { details });
-  return new EspalierError(code, first.message, {
-    details,
-    ...(first.at === undefined ? {} : { at: first.at }),
-    ...(first.hint === undefined ? {} : { hint: first.hint }),
-  });
+/** A project that serves what others train has endpoints and no pipeline; one with several asks which, unless endpoints are to be seen. */
+async function planOfRun(
+  client: Session["client"],
+  pipeline: string | undefined,
+  options: PlanOptions,
+  hasEndpoints: boolean,
+): Promise<Plan | undefined> {
+  let body: Awaited<ReturnType<typeof runRequest>>;
+  try {
+    body = await runRequest(client, pipeline, options);
+  } catch (error) {
+    const noneChosen = isEspalierError(error) && (error.code === "NOT_FOUND" || error.code === "INVALID_INPUT");
+    if (!hasEndpoints || !noneChosen) throw error;
+    if (!options.json)
+      printLine(colors.dim(`${error.message}: only endpoints are planned. ${error.hint ?? ""}`.trim()));
+    return undefined;
+  }
+  return client.call("plan.make", { body });
+}
+
+function printPlan({ pipeline, stack, digest, steps }: Plan): void {
+  printLine(`${colors.bold(pipeline)}  stack ${stack}  ${colors.dim(digest)}`);
+  if (steps.length === 0) return;
+  printTable(
+    ["step", "what", "tool", "action", "because"],
+    steps.map((step) => [step.step, step.what, step.tool, step.action, step.reason]),
+  );
+}
+
+function toldOf(planned: Plan | undefined, endpoints: readonly EndpointPlan[], count: number): string {
+  const ofRun = planned?.problems.length ?? 0;
+  if (ofRun === count) return `This run can not start: ${count} faults`;
+  if (ofRun === 0) return `${count} of ${endpoints.length} endpoints can not be served as they are declared`;
+  return `This run can not start, and endpoints can not be served as they are declared: ${count} faults`;
 }

@@ -83,7 +83,9 @@ test("a database of a newer version is refused, and not touched", async () => {
     hint: expect.stringContaining("npm install"),
     details: { present: 999 },
   });
-  expect(database.prepare("SELECT count(*) AS n FROM schema_versions WHERE version < 999").get()?.n).toBe(migrations.length);
+  expect(database.prepare("SELECT count(*) AS n FROM schema_versions WHERE version < 999").get()?.n).toBe(
+    migrations.length,
+  );
   database.close();
 });
 

@@ -161,9 +161,11 @@ describeOnBoth("the record", await startPostgres(), (database) => {
     await record.endpoints.saveStatus({ ...status, generation: 1, ready: false });
     expect(await record.endpoints.get("flights")).toMatchObject({ generation: 2, spec: { generation: 2 }, status });
     expect((await record.endpoints.history("flights", {})).items.map((row) => row.generation)).toEqual([2, 1]);
-    await record.endpoints.delete("flights");
+    await record.endpoints.delete("flights", { reason: "no use", changedBy: "bo" });
     expect(await record.endpoints.list({})).toEqual({ items: [] });
-    expect(await record.endpoints.save({ ...change, expectedGeneration: 2 })).toMatchObject({ generation: 3 });
+    const [last] = (await record.endpoints.history("flights", {})).items;
+    expect(last).toMatchObject({ generation: 3, reason: "no use", changedBy: "bo", spec: { versions: [] } });
+    expect(await record.endpoints.save({ ...change, expectedGeneration: 3 })).toMatchObject({ generation: 4 });
   });
 
   test("an endpoint has one rollout at a time, which ends once", async () => {

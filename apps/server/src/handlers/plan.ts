@@ -1,4 +1,5 @@
 import type { ControlPlane } from "../control-plane.ts";
+import { planEndpoints } from "../endpoints/plan-endpoints.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { definedOptions } from "../runs/create-run.ts";
 import { makePlan } from "../runs/make-plan.ts";
@@ -13,5 +14,6 @@ export function planHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"plan">
         options: definedOptions(body.options ?? {}),
         ...(body.logicalDate === undefined ? {} : { logicalDate: body.logicalDate }),
       }),
+    "plan.endpoints": async ({ body }) => ({ endpoints: await planEndpoints(plane, body?.names) }),
   };
 }

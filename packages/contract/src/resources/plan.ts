@@ -1,7 +1,14 @@
-import { parameterSchema } from "@espalier/core";
+import { jsonSchema, nameSchema, parameterSchema } from "@espalier/core";
 import { z } from "zod";
 import { apiPrefix, dateSchema, defineRoutes, digestSchema } from "../route.ts";
 import { runOptionsSchema } from "./runs.ts";
+
+const problemSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  at: z.string().optional(),
+  hint: z.string().optional(),
+});
 
 export const planSchema = z.object({
   pipeline: z.string(),
@@ -22,16 +29,37 @@ export const planSchema = z.object({
     }),
   ),
   /** Faults found before anything runs; empty means that the run can start. */
-  problems: z.array(
-    z.object({
-      code: z.string(),
-      message: z.string(),
-      at: z.string().optional(),
-      hint: z.string().optional(),
-    }),
-  ),
+  problems: z.array(problemSchema),
 });
 export type Plan = z.infer<typeof planSchema>;
+
+/** What lies between one declared endpoint and what is on record. */
+export const endpointPlanSchema = z.object({
+  name: z.string(),
+  /** Where it is declared: `espalier.yaml:line:column`. Absent: it no longer is. */
+  at: z.string().optional(),
+  /**
+   * `wait`: for a model's alias. `hold`: its version was tried and taken back, or replaced by hand, and stays so until it is applied again.
+   * `remove`: no longer declared, and left alone unless `prune` is said.
+   */
+  action: z.enum(["create", "update", "none", "wait", "hold", "remove"]),
+  /** As declared. */
+  model: z.string().optional(),
+  /** The takeover that is to be begun; `model@version`. */
+  version: z.object({ from: z.string().optional(), to: z.string(), strategy: z.string() }).optional(),
+  /** Settings that differ; null: not set. */
+  changes: z.array(z.object({ field: z.string(), from: jsonSchema, to: jsonSchema })),
+  reason: z.string().optional(),
+  /** Why it can not be done as things are. */
+  problem: problemSchema.optional(),
+});
+export type EndpointPlan = z.infer<typeof endpointPlanSchema>;
+
+/** The same, and what came of it. `left`: no longer declared, and not stopped. */
+export const appliedEndpointSchema = endpointPlanSchema.extend({
+  outcome: z.enum(["done", "unchanged", "waiting", "held", "failed", "left"]),
+});
+export type AppliedEndpoint = z.infer<typeof appliedEndpointSchema>;
 
 export const planRoutes = defineRoutes({
   "plan.make": {
@@ -48,5 +76,14 @@ export const planRoutes = defineRoutes({
       logicalDate: dateSchema.optional(),
     }),
     response: planSchema,
+  },
+  "plan.endpoints": {
+    method: "POST",
+    path: `${apiPrefix}/plan/endpoints`,
+    role: "viewer",
+    kind: "json",
+    summary: "What `apply` would do to the endpoints that espalier.yaml declares; nothing is started",
+    body: z.strictObject({ names: z.array(nameSchema).max(1000).optional() }).optional(),
+    response: z.object({ endpoints: z.array(endpointPlanSchema) }),
   },
 });

@@ -43,8 +43,8 @@ export interface EndpointQueries {
   save(change: EndpointChange): Promise<EndpointRow>;
   /** Ignored when it is of an older generation than the endpoint's. */
   saveStatus(status: EndpointStatus): Promise<void>;
-  /** Its history stays, and generations go on where they were when it comes back. */
-  delete(name: string): Promise<void>;
+  /** Its history stays and ends with who deleted it and why; generations go on where they were when it comes back. NOT_FOUND. */
+  delete(name: string, change: { reason: string; changedBy: string }): Promise<void>;
   /** Newest first. */
   history(name: string, page: PageRequest): Promise<Page<EndpointGeneration>>;
 }
@@ -84,16 +84,7 @@ export function createEndpointQueries(database: RecordDatabase): EndpointQueries
         .where("generation", "<=", status.generation)
         .execute();
     },
-    delete: async (name) => {
-      const row = await kysely
-        .updateTable("endpoints")
-        .set({ deleted_at: database.now, updated_at: database.now, status: null })
-        .where("project_id", "=", projectId)
-        .where("name", "=", name)
-        .returning("name")
-        .executeTakeFirst();
-      if (row === undefined) throw new EspalierError("NOT_FOUND", `There is no endpoint ${name}`);
-    },
+    delete: (name, change) => deleteEndpoint(database, name, change),
     history: async (name, request) => {
       const keys = keyset(request, "descending", { generation: "integer" });
       const rows = await kysely
@@ -173,6 +164,43 @@ async function saveEndpoint(database: RecordDatabase, change: EndpointChange): P
       })
       .execute();
     return toRow(saved);
+  });
+}
+
+/** The deletion is a generation of its own, without versions: history says who stopped the endpoint, when and why. */
+async function deleteEndpoint(
+  { projectId, transaction, now }: RecordDatabase,
+  name: string,
+  { reason, changedBy }: { reason: string; changedBy: string },
+): Promise<void> {
+  await transaction(async (within) => {
+    const row = await within
+      .updateTable("endpoints")
+      .set((columns) => ({
+        deleted_at: now,
+        updated_at: now,
+        status: null,
+        generation: columns("generation", "+", 1),
+      }))
+      .where("project_id", "=", projectId)
+      .where("name", "=", name)
+      .where("deleted_at", "is", null)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) throw new EspalierError("NOT_FOUND", `There is no endpoint ${name}`);
+    await within
+      .insertInto("endpoint_generations")
+      .values({
+        project_id: projectId,
+        name,
+        generation: row.generation,
+        spec: JSON.stringify({ ...fromJson<EndpointSpec>(row.spec), versions: [], generation: row.generation }),
+        reason,
+        changed_by: changedBy,
+        run_id: null,
+        created_at: now,
+      })
+      .execute();
   });
 }
 

@@ -1,4 +1,4 @@
-import { EspalierError, type Json } from "@espalier/core";
+import { EspalierError, type Json, type RolloutStrategy, strategyOf } from "@espalier/core";
 import type { Selectable } from "kysely";
 import type { RecordDatabase } from "../database.ts";
 import { fromJson, present } from "../json.ts";
@@ -15,7 +15,7 @@ export interface NewRollout {
   model: string;
   toVersion: string;
   fromVersion?: string;
-  strategy: "direct" | "canary";
+  strategy: RolloutStrategy;
   /** Share of traffic of the new version, 0 to 1. */
   weight: number;
   /** Looks taken, alpha spent, whatever the rollout needs to go on after a restart. */
@@ -136,7 +136,8 @@ function toRow(row: Selectable<RolloutsTable>): RolloutRow {
     model: row.model,
     toVersion: row.to_version,
     ...present("fromVersion", row.from_version),
-    strategy: row.strategy as RolloutRow["strategy"],
+    // Rows of earlier programs say `direct`.
+    strategy: strategyOf(row.strategy as Parameters<typeof strategyOf>[0]),
     state: row.state as RolloutState,
     weight: row.weight,
     ...present("reason", row.reason),

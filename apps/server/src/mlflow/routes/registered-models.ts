@@ -1,4 +1,5 @@
 import type { ControlPlane } from "../../control-plane.ts";
+import { wakeDeclarations } from "../../endpoints/follow-declarations.ts";
 import { wakeNotices } from "../../notices/notices.ts";
 import { optionalCount, optionalText, requiredText, textList } from "../fields.ts";
 import { empty, type MlflowRoute } from "../mlflow-route.ts";
@@ -26,6 +27,7 @@ export function registeredModelsRoutes(plane: ControlPlane): MlflowRoute[] {
   const told = async <Answer>(change: Promise<Answer>): Promise<Answer> => {
     const answer = await change;
     wakeNotices(plane);
+    wakeDeclarations(plane);
     return answer;
   };
   const latestVersions: MlflowRoute["handle"] = async ({ fields }) => {

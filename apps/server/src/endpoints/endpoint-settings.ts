@@ -1,0 +1,89 @@
+import { type EndpointSpec, parseDurationSeconds, type ServedVersion } from "@espalier/core";
+import type { EndpointConfig } from "@espalier/host";
+import type { EndpointSettings } from "../deployments/serve.ts";
+
+/** What a reference of `traffic:` means now. One that means nothing yet is left out, and its rule waits. */
+type Named = Pick<ServedVersion, "model" | "version">;
+
+/**
+ * What a declaration says of everything but the version, as the deployer takes it. With a model, what it leaves out has its default; without,
+ * it stays as the `deploy` step gave it. A port that was chosen once stays in both cases.
+ */
+export function endpointSettings(
+  config: EndpointConfig,
+  before: EndpointSettings | undefined,
+  beside: ReadonlyMap<string, Named> = new Map(),
+): EndpointSettings {
+  const { capture, limits, replicas, traffic } = config;
+  const rate = config.capture_rate ?? capture?.rate;
+  const kept = config.model === undefined ? before : undefined;
+  const redaction = redactionOf(capture?.redact ?? {});
+  const rules = (traffic?.rules ?? []).flatMap(({ model, ...rule }) => {
+    const version = beside.get(model)?.version;
+    return version === undefined ? [] : [{ ...rule, version }];
+  });
+  return {
+    ...withoutVersions(kept),
+    captureRate: rate ?? kept?.captureRate ?? 1,
+    port: config.port ?? before?.port ?? 0,
+    ...(redaction === undefined ? {} : { capture: redaction }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(rules.length === 0 ? {} : { rules }),
+    ...(traffic?.sticky_header === undefined ? {} : { stickyHeader: traffic.sticky_header }),
+    ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+  };
+}
+
+/** Versions beside the main one, without weight: those of rules, and the shadow with its share of mirrored requests. */
+export function besideVersions<Version extends Named>(
+  { traffic }: EndpointConfig,
+  beside: ReadonlyMap<string, Version>,
+): (Version & { weight: number; mirror?: number })[] {
+  const shadow = traffic?.shadow;
+  const versions = new Map<string, Version & { weight: number; mirror?: number }>();
+  for (const { model } of traffic?.rules ?? []) {
+    const version = beside.get(model);
+    if (version !== undefined) versions.set(version.version, { ...version, weight: 0 });
+  }
+  const asked = shadow && beside.get(shadow.model);
+  if (asked !== undefined) versions.set(asked.version, { ...asked, weight: 0, mirror: shadow?.share ?? 1 });
+  return [...versions.values()];
+}
+
+/** The program that serves a declared endpoint's versions, when it is not ours. */
+export function runtimeOf({ runtime }: EndpointConfig): ServedVersion["runtime"] {
+  if (runtime === undefined) return undefined;
+  const { container_port: containerPort, port_variable: portVariable, health_path: healthPath, ...rest } = runtime;
+  return {
+    ...rest,
+    ...(containerPort === undefined ? {} : { containerPort }),
+    ...(portVariable === undefined ? {} : { portVariable }),
+    ...(healthPath === undefined ? {} : { healthPath }),
+  };
+}
+
+/** In order of name, so that the same columns are the same settings. */
+function redactionOf(redact: Readonly<Record<string, "drop" | "hash">>): EndpointSettings["capture"] {
+  const columns = (how: "drop" | "hash"): string[] =>
+    Object.keys(redact)
+      .filter((column) => redact[column] === how)
+      .sort();
+  const [drop, hash] = [columns("drop"), columns("hash")];
+  if (drop.length + hash.length === 0) return undefined;
+  return { ...(drop.length === 0 ? {} : { drop }), ...(hash.length === 0 ? {} : { hash }) };
+}
+
+function limitsOf(limits: NonNullable<EndpointConfig["limits"]>): NonNullable<EndpointSpec["limits"]> {
+  const { timeout, shadow_concurrency: shadowConcurrency, ...rest } = limits;
+  return {
+    ...rest,
+    ...(timeout === undefined ? {} : { timeoutSeconds: parseDurationSeconds(timeout) }),
+    ...(shadowConcurrency === undefined ? {} : { shadowConcurrency }),
+  };
+}
+
+function withoutVersions(settings: EndpointSettings | undefined): Partial<EndpointSettings> {
+  if (settings === undefined) return {};
+  const { versions: _, name: __, generation: ___, ...rest } = settings as EndpointSpec;
+  return rest;
+}
