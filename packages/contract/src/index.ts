@@ -44,7 +44,15 @@ export {
   datasetSchema,
   datasetVersionSchema,
 } from "./resources/datasets.ts";
-export { type Endpoint, endpointSchema, type Rollout, rolloutSchema, strategySchema } from "./resources/endpoints.ts";
+export {
+  type Endpoint,
+  type EndpointChange,
+  endpointChangeSchema,
+  endpointSchema,
+  type Rollout,
+  rolloutSchema,
+  strategySchema,
+} from "./resources/endpoints.ts";
 export { type LogChunk, logChunkSchema } from "./resources/logs.ts";
 export {
   type Model,
@@ -63,7 +71,15 @@ export {
   type Lineage,
   lineageSchema,
 } from "./resources/operations.ts";
-export { type Plan, planSchema } from "./resources/plan.ts";
+export { type PackagedImage, type Packaging, packagingSchema } from "./resources/packagings.ts";
+export {
+  type AppliedEndpoint,
+  appliedEndpointSchema,
+  type EndpointPlan,
+  endpointPlanSchema,
+  type Plan,
+  planSchema,
+} from "./resources/plan.ts";
 export {
   type PipelineInfo,
   type ProjectInfo,

@@ -11,12 +11,13 @@ export interface EmbeddedParts {
   compactCapture(directory: string): Promise<CompactionResult>;
   /** Where those Parquet files lie. */
   compactedDirectory(directory: string): string;
+  /** Name of an input's column in them. */
+  captureColumn(input: string): string;
 }
 
 /** What the control plane needs of the embedded tools whatever the stack is; loaded on use, since it takes longer than a command's help. */
 export async function loadEmbeddedParts(): Promise<EmbeddedParts> {
-  const { compactCapture, compactedDirectory, createLocalFiles, dataBuiltins, openDuckDb } = await import(
-    "@espalier/embedded"
-  );
-  return { files: createLocalFiles(), dataBuiltins, openDuckDb, compactCapture, compactedDirectory };
+  const { captureColumn, compactCapture, compactedDirectory, createLocalFiles, dataBuiltins, openDuckDb } =
+    await import("@espalier/embedded");
+  return { files: createLocalFiles(), dataBuiltins, openDuckDb, compactCapture, compactedDirectory, captureColumn };
 }

@@ -1,26 +1,38 @@
-import type { Endpoint } from "@espalier/contract";
-import { EspalierError } from "@espalier/core";
+import type { Endpoint, EndpointChange, Rollout } from "@espalier/contract";
+import { EspalierError, type RolloutSettings, rolloutStrategies, strategyNames } from "@espalier/core";
 import type { Command } from "commander";
 import { type CommonOptions, projectCommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
-import { printJson, printLine, printTable } from "../terminal/output.ts";
+import { formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
 
 interface DeployOptions extends CommonOptions {
   strategy?: string;
   weight?: string;
+  steps?: string;
+  mirror?: string;
+  minRequests?: string;
+  minSeconds?: string;
   capture?: string;
   gate?: boolean;
   delete?: boolean;
+  history?: boolean;
+  rollouts?: boolean;
 }
 
 export function command(): Command {
   return projectCommand("deploy", "Serve a registered model version. Without arguments: what is served.")
     .argument("[endpoint]", "the endpoint")
     .argument("[model@version]", "for example flights-delay@3 or flights-delay@challenger")
-    .option("--strategy <strategy>", "direct or canary")
+    .option("--strategy <strategy>", "how it takes over: all (at once, the default), canary, blue-green or shadow")
     .option("--weight <share>", "first share of a canary, 0 to 1")
+    .option("--steps <shares>", "all shares of a canary, such as 0.05,0.25,1")
+    .option("--mirror <share>", "share of requests that a shadow is asked, 0 to 1")
+    .option("--min-requests <count>", "requests that each step must answer")
+    .option("--min-seconds <seconds>", "least length of each step")
     .option("--capture <share>", "share of requests to capture, 0 to 1")
     .option("--no-gate", "serve a version without a passed verdict; it is recorded")
+    .option("--history", "every change of the endpoint: when, who, what, why")
+    .option("--rollouts", "its rollouts, with what was found at each step")
     .option("--delete", "stop serving; the history stays")
     .action(deploy);
 }
@@ -33,34 +45,74 @@ async function deploy(endpoint: string | undefined, place: string | undefined, o
       if (items.length === 0) return printLine("Nothing is served yet.");
       return printEndpoints(items);
     }
+    const params = { name: endpoint };
+    if (options.history) {
+      const changes = await Array.fromAsync(client.all("endpoints.history", { params }));
+      return options.json ? printJson(changes) : printHistory(changes);
+    }
+    if (options.rollouts) {
+      const rollouts = await Array.fromAsync(client.all("endpoints.rollouts", { params }));
+      if (options.json) return printJson(rollouts);
+      return rollouts.length === 0 ? printLine("There was no rollout yet.") : printRollouts(rollouts);
+    }
     if (options.delete) {
-      await client.call("endpoints.delete", { params: { name: endpoint } });
+      await client.call("endpoints.delete", { params });
       return options.json ? printJson({ deleted: endpoint }) : printLine(`${endpoint} is stopped`);
     }
     if (place === undefined) {
-      const one = await client.call("endpoints.get", { params: { name: endpoint } });
+      const one = await client.call("endpoints.get", { params });
       return options.json ? printJson(one) : printEndpoints([one]);
     }
-    const match = /^([^@]+)@(.+)$/.exec(place);
-    if (match?.[1] === undefined || match[2] === undefined) {
-      throw new EspalierError("INVALID_INPUT", `"${place}" is not model@version`);
-    }
-    const version = /^\d+$/.test(match[2]) || match[2] === "latest" ? match[2] : `@${match[2]}`;
-    const answer = await client.call("endpoints.deploy", {
-      params: { name: endpoint },
-      body: {
-        model: match[1],
-        version,
-        ...(options.strategy === undefined ? {} : { strategy: options.strategy as "direct" | "canary" }),
-        ...(options.weight === undefined ? {} : { weight: Number(options.weight) }),
-        ...(options.capture === undefined ? {} : { captureRate: Number(options.capture) }),
-        ...(options.gate === false ? { gate: "none" as const } : {}),
-      },
-    });
+    const answer = await client.call("endpoints.deploy", { params, body: deployBody(place, options) });
     if (options.json) return printJson(answer);
     printLine(answer.unchanged ? "unchanged" : `${endpoint} is ${answer.endpoint.state}`);
+    if (answer.rollout !== undefined) printLine(answer.rollout.reason ?? answer.rollout.state);
     printEndpoints([answer.endpoint]);
   });
+}
+
+function deployBody(place: string, options: DeployOptions) {
+  const match = /^([^@]+)@(.+)$/.exec(place);
+  if (match?.[1] === undefined || match[2] === undefined) {
+    throw new EspalierError("INVALID_INPUT", `"${place}" is not model@version`, {
+      hint: "Such as flights-delay@3, flights-delay@latest or flights-delay@challenger.",
+    });
+  }
+  const version = /^\d+$/.test(match[2]) || match[2] === "latest" ? match[2] : `@${match[2]}`;
+  const rollout = rolloutOptions(options);
+  return {
+    model: match[1],
+    version,
+    ...(options.strategy === undefined ? {} : { strategy: strategyName(options.strategy) }),
+    ...(options.weight === undefined ? {} : { weight: numberOf("weight", options.weight) }),
+    ...(Object.keys(rollout).length === 0 ? {} : { rollout }),
+    ...(options.capture === undefined ? {} : { captureRate: numberOf("capture", options.capture) }),
+    ...(options.gate === false ? { gate: "none" as const } : {}),
+  };
+}
+
+function strategyName(text: string): (typeof strategyNames)[number] {
+  const known = strategyNames.find((name) => name === text);
+  if (known !== undefined) return known;
+  throw new EspalierError("INVALID_INPUT", `"${text}" is no strategy`, {
+    at: "--strategy",
+    hint: `One of ${rolloutStrategies.join(", ")}.`,
+  });
+}
+
+function rolloutOptions({ steps, mirror, minRequests, minSeconds }: DeployOptions): RolloutSettings {
+  return {
+    ...(steps === undefined ? {} : { steps: steps.split(",").map((step) => numberOf("steps", step)) }),
+    ...(mirror === undefined ? {} : { mirror: numberOf("mirror", mirror) }),
+    ...(minRequests === undefined ? {} : { minimum_requests: numberOf("min-requests", minRequests) }),
+    ...(minSeconds === undefined ? {} : { minimum_seconds: numberOf("min-seconds", minSeconds) }),
+  };
+}
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new EspalierError("INVALID_INPUT", `--${option} takes a number, got "${text}"`, { at: `--${option}` });
 }
 
 export function printEndpoints(endpoints: readonly Endpoint[]): void {
@@ -71,12 +123,56 @@ export function printEndpoints(endpoints: readonly Endpoint[]): void {
         endpoint.name,
         endpoint.state,
         `${version.model}@${version.version}`,
-        `${Math.round(version.weight * 100)} %`,
-        version.ready === undefined ? "?" : version.ready ? "yes" : "no",
+        trafficOf(version),
+        readyOf(version),
         version.requests ?? 0,
         version.errors ?? 0,
         endpoint.url,
       ]),
     ),
   );
+}
+
+function trafficOf({ weight, mirror, keepUntil }: Endpoint["versions"][number]): string {
+  if (mirror !== undefined) return `shadow of ${percent(mirror)}`;
+  if (keepUntil !== undefined) return `kept until ${formatInstant(keepUntil)}`;
+  return percent(weight);
+}
+
+function readyOf({ ready, replicas }: Endpoint["versions"][number]): string {
+  if (replicas !== undefined && replicas.wanted > 1) return `${replicas.ready} of ${replicas.wanted}`;
+  return ready === undefined ? "?" : ready ? "yes" : "no";
+}
+
+function printHistory(changes: readonly EndpointChange[]): void {
+  printTable(
+    ["when", "who", "what", "why"],
+    changes.map(({ at, by, versions, reason, runId }) => [
+      formatInstant(at),
+      by,
+      versions.length === 0
+        ? "stopped"
+        : versions
+            .map(({ model, version, ...rest }) => `${model}@${version} ${trafficOf({ model, version, ...rest })}`)
+            .join(", "),
+      runId === undefined ? reason : `${reason} (run ${runId})`,
+    ]),
+  );
+}
+
+function printRollouts(rollouts: readonly Rollout[]): void {
+  for (const rollout of rollouts) {
+    printLine(
+      `${formatInstant(rollout.startedAt)}  ${rollout.model}@${rollout.toVersion}, ${rollout.strategy}, by ${rollout.startedBy}: ${rollout.state.replace("_", " ")}`,
+    );
+    for (const step of rollout.steps) {
+      printLine(`  at ${percent(step.weight)}: ${step.outcome}, ${step.requests} requests, ${step.errors} failed`);
+      for (const check of step.checks) printLine(`    ${check.name}: ${check.outcome}. ${check.reason}`);
+    }
+    if (rollout.reason !== undefined) printLine(`  ${rollout.reason}`);
+  }
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(1))} %`;
 }

@@ -1,21 +1,35 @@
-import { type EndpointStatus, EspalierError, ulid } from "@espalier/core";
+import {
+  type EndpointSpec,
+  type EndpointStatus,
+  EspalierError,
+  type RolloutSettings,
+  type RolloutStrategy,
+  type ServedVersion,
+  ulid,
+} from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
 import type { HeldVersion } from "../models/version-content.ts";
 import { beginRollout } from "../rollouts/decide-rollout.ts";
-import { rollbackSpec } from "../rollouts/rollback-spec.ts";
-import { rolloutPlan } from "../rollouts/rollout-plan.ts";
+import { type RolloutPlan, rolloutPlan } from "../rollouts/rollout-plan.ts";
 import { exclusively } from "./exclusively.ts";
 import { advanceRollout, detailsOf, performAction, type RolloutDetails } from "./rollout-steps.ts";
-import { applyDesired, noEndpoint, servedVersion } from "./serve.ts";
+import { applyDesired, type EndpointSettings, isSame, isSameVersion, noEndpoint, servedVersion } from "./serve.ts";
 
 export interface DeployRequest {
   endpoint: string;
   version: HeldVersion;
-  strategy: "direct" | "canary";
-  /** First share of a canary. */
+  strategy: RolloutStrategy;
+  /** First share of a canary whose settings name no steps. */
   weight?: number | undefined;
+  rollout?: RolloutSettings | undefined;
+  /** Of the endpoint, all of them; left out, they stay, or are those of espalier.yaml. */
+  settings?: EndpointSettings | undefined;
+  /** Versions that are served beside, by rules or as shadows; left out, those there are. */
+  beside?: readonly ServedVersion[] | undefined;
+  /** A program of the user's in place of our model server; left out, that of the version before. null: ours. */
+  runtime?: ServedVersion["runtime"] | null;
   captureRate?: number | undefined;
   /** Alias that follows the version once it has all traffic. */
   alias?: string | undefined;
@@ -29,7 +43,14 @@ export interface DeployResult {
   unchanged: boolean;
 }
 
-/** Makes a version the one that an endpoint serves, at once or by a canary. Idempotent: what is served already is `unchanged`. */
+interface Before {
+  found: EndpointRow | undefined;
+  /** What served before the rollout, also before one that this one supersedes. */
+  spec: EndpointSpec | undefined;
+  beside: readonly ServedVersion[];
+}
+
+/** Makes a version the one that an endpoint serves, at once or by steps. Idempotent: what is served already is `unchanged`. */
 export function deploy(plane: ControlPlane, request: DeployRequest): Promise<DeployResult> {
   return exclusively(plane, request.endpoint, () => deployAlone(plane, request));
 }
@@ -39,35 +60,83 @@ async function deployAlone(plane: ControlPlane, request: DeployRequest): Promise
   const found = await record.endpoints.get(request.endpoint);
   const current = found?.deletedAt === undefined ? found : undefined;
   const rollout = await activeRollout(plane, request.endpoint);
-  const version = String(request.version.version);
-  if (current !== undefined) {
-    const serving = current.spec.versions.find((one) => one.model === request.version.name && one.version === version);
-    const isUnderWay = rollout?.model === request.version.name && rollout.toVersion === version;
-    const isSettled = rollout === undefined && serving?.weight === 1;
-    const captures = request.captureRate === undefined || request.captureRate === current.spec.captureRate;
-    if ((isUnderWay || isSettled) && captures) {
-      return { endpoint: await applyDesired(plane, current), ...(rollout ? { rollout } : {}), unchanged: true };
-    }
+  const beside = request.beside ?? (current === undefined ? [] : besideOf(current.spec, rollout));
+  const base = baseSpec(plane, request, found, current?.spec);
+  if (
+    current !== undefined &&
+    isServed(request, current.spec, rollout) &&
+    isSame({ ...current.spec, versions: [] }, base)
+  ) {
+    return { endpoint: await applyDesired(plane, current), ...(rollout ? { rollout } : {}), unchanged: true };
   }
   let before = current?.spec;
   if (rollout !== undefined) {
-    const reason = `superseded by ${request.version.name} version ${version}`;
     before = detailsOf(rollout).progress.before ?? before;
+    const reason = `superseded by ${request.version.name} version ${request.version.version}`;
     await record.rollouts.update(rollout.id, { state: "rolled_back", weight: 0, reason });
   }
-  return startRollout(plane, request, { found, before });
+  return startRollout(plane, request, base, { found, spec: before, beside });
+}
+
+/** Whether the version is what the endpoint serves, or what the rollout under way is about, in the way that is asked. */
+function isServed(
+  { version, strategy, runtime }: DeployRequest,
+  spec: EndpointSpec,
+  rollout: RolloutRow | undefined,
+): boolean {
+  const wanted = { model: version.name, version: String(version.version) };
+  if (rollout !== undefined)
+    return rollout.strategy === strategy && rollout.model === wanted.model && rollout.toVersion === wanted.version;
+  const serving = spec.versions.find((one) => isSameVersion(one, wanted));
+  const runs = runtime === undefined || JSON.stringify(runtime ?? undefined) === JSON.stringify(serving?.runtime);
+  return serving?.weight === 1 && runs;
+}
+
+/** Versions without traffic that no rollout loaded and nobody keeps for a while: rules or a mirrored share have put them there. */
+function besideOf(spec: EndpointSpec, rollout: RolloutRow | undefined): ServedVersion[] {
+  return spec.versions.filter(
+    (version) =>
+      version.weight === 0 &&
+      version.keepUntil === undefined &&
+      !(rollout !== undefined && isSameVersion(version, { model: rollout.model, version: rollout.toVersion })) &&
+      ((version.mirror ?? 0) > 0 || spec.rules?.some((rule) => rule.version === version.version)),
+  );
+}
+
+/** The spec without versions: what the request says, else what is in force, else what espalier.yaml says. */
+function baseSpec(
+  { project }: ControlPlane,
+  request: DeployRequest,
+  found: EndpointRow | undefined,
+  current: EndpointSpec | undefined,
+): EndpointSpec {
+  const name = request.endpoint;
+  const generation = found?.generation ?? 0;
+  if (request.settings !== undefined) return { ...request.settings, name, generation, versions: [] };
+  const declared = project.config.endpoints?.[name];
+  const { versions: _, ...kept } = current ?? { versions: [] };
+  return {
+    ...kept,
+    name,
+    generation,
+    versions: [],
+    captureRate: request.captureRate ?? declared?.capture_rate ?? current?.captureRate ?? 1,
+    port: declared?.port ?? current?.port ?? 0,
+  };
 }
 
 async function startRollout(
   plane: ControlPlane,
   request: DeployRequest,
-  { found, before }: { found: EndpointRow | undefined; before: EndpointRow["spec"] | undefined },
+  base: EndpointSpec,
+  { found, spec: before, beside }: Before,
 ): Promise<DeployResult> {
-  const { record, project, stack } = plane;
-  const settings = project.config.endpoints?.[request.endpoint];
-  const candidate = { ...(await servedVersion(plane, request.version)), weight: 0 };
+  const { record, stack } = plane;
   const status: EndpointStatus | undefined = before && (await stack.deployer.status(request.endpoint));
-  const plan = rolloutPlan(request.strategy, request.weight === undefined ? {} : { firstWeight: request.weight });
+  const candidate = await candidateOf(plane, request, before);
+  const plan = rolloutPlan(request.strategy, request.rollout, request.weight);
+  const isFirst = found === undefined || before === undefined;
+  if (isFirst) refuseWithoutBefore(request, plan);
   const first = beginRollout(plan, before, candidate, status, Date.now());
   if (first.kind !== "apply") throw new EspalierError("INTERNAL", "A rollout begins with a change");
   const details: RolloutDetails = {
@@ -75,13 +144,8 @@ async function startRollout(
     alias: request.alias ?? null,
     by: request.by,
     runId: request.runId ?? null,
-    base: {
-      name: request.endpoint,
-      generation: found?.generation ?? 0,
-      versions: [],
-      captureRate: request.captureRate ?? settings?.capture_rate ?? before?.captureRate ?? 1,
-      port: settings?.port ?? before?.port ?? 0,
-    },
+    base,
+    beside: beside.filter((one) => !isSameVersion(one, candidate)),
   };
   const stable = before?.versions.reduce((best, one) => (one.weight > best.weight ? one : best)).version;
   const rollout = await record.rollouts.start({
@@ -89,7 +153,7 @@ async function startRollout(
     endpoint: request.endpoint,
     model: request.version.name,
     toVersion: candidate.version,
-    strategy: first.progress.plan.strategy === "direct" ? "direct" : "canary",
+    strategy: first.progress.plan.strategy,
     weight: first.weight,
     details: JSON.parse(JSON.stringify(details)),
     ...(stable === undefined ? {} : { fromVersion: stable }),
@@ -98,76 +162,45 @@ async function startRollout(
   // One with nothing to wait for ends at once.
   const now = await advanceRollout(plane, rollout.id);
   const endpoint = await record.endpoints.get(request.endpoint);
+  if (now.state === "rolled_back" || now.state === "failed") throw notServed(request, now, before !== undefined);
   if (endpoint === undefined) throw noEndpoint(request.endpoint);
-  if (now.state === "rolled_back" || now.state === "failed") {
-    throw new EspalierError(
-      detailsOf(now).failure ?? "UNAVAILABLE",
-      `${request.version.name} version ${candidate.version} does not serve: ${now.reason ?? now.state}`,
-      {
-        at: `endpoints.${request.endpoint}`,
-        hint: `${before === undefined ? "Nothing is served." : "What was served before is served again."} A version is never changed: register a model that can be served.`,
-      },
-    );
-  }
   return { endpoint, rollout: now, unchanged: false };
 }
 
-/** What was served before the last rollout, or before the one under way, which ends by that. */
-export function rollback(
+async function candidateOf(
   plane: ControlPlane,
-  name: string,
-  by: string,
-  reason: string | undefined,
-): Promise<DeployResult> {
-  return exclusively(plane, name, async () => {
-    const { record } = plane;
-    const endpoint = await record.endpoints.get(name);
-    if (endpoint === undefined || endpoint.deletedAt !== undefined) throw noEndpoint(name);
-    const why = reason ?? `rolled back by ${by}`;
-    const active = await activeRollout(plane, name);
-    if (active !== undefined) {
-      const before = detailsOf(active).progress.before;
-      if (before !== undefined) {
-        const rollout = await performAction(plane, active, {
-          kind: "roll-back",
-          versions: before.versions,
-          reason: why,
-        });
-        return { endpoint: (await record.endpoints.get(name)) ?? endpoint, rollout, unchanged: false };
-      }
-    }
-    const history = (await record.endpoints.history(name, { limit: 1000 })).items.map((one) => one.spec);
-    const spec = rollbackSpec(endpoint.spec, history);
-    const saved = await record.endpoints.save({
-      spec,
-      expectedGeneration: endpoint.generation,
-      reason: why,
-      changedBy: by,
-    });
-    const applied = await applyDesired(plane, saved);
-    await followAlias(plane, spec.versions[0], by);
-    return { endpoint: applied, unchanged: false };
+  { version, runtime: asked }: DeployRequest,
+  before: EndpointSpec | undefined,
+): Promise<ServedVersion> {
+  const served = await servedVersion(plane, version);
+  const main = before?.versions.find(({ weight }) => weight > 0);
+  // A program of the user's goes on to serve the next version of the same model.
+  const runtime = asked === undefined && main?.model === version.name ? main.runtime : asked;
+  return { ...served, weight: 0, ...(runtime == null ? {} : { runtime }) };
+}
+
+function refuseWithoutBefore({ endpoint, strategy }: DeployRequest, plan: RolloutPlan): void {
+  if (plan.strategy !== "shadow") return;
+  throw new EspalierError("INVALID_INPUT", `The endpoint ${endpoint} serves nothing, so there is nothing to mirror`, {
+    at: "strategy",
+    details: { strategy },
+    hint: "Deploy a version with traffic first.",
   });
 }
 
-/** The champion is what serves: after a rollback the alias goes back too. */
-async function followAlias(
-  { record }: ControlPlane,
-  version: { model: string; version: string } | undefined,
-  by: string,
-): Promise<void> {
-  if (version === undefined) return;
-  const champion = await record.models.version(version.model, "@champion");
-  if (champion === undefined || String(champion.version) === version.version) return;
-  await record.aliases.set({
-    name: version.model,
-    alias: "champion",
-    toVersion: Number(version.version),
-    changedBy: by,
-    reason: "rolled back",
-  });
+function notServed({ version, endpoint }: DeployRequest, rollout: RolloutRow, hadBefore: boolean): EspalierError {
+  const code = detailsOf(rollout).failure ?? "UNAVAILABLE";
+  const served = hadBefore ? "What was served before is served again." : "Nothing is served.";
+  return new EspalierError(
+    code,
+    `${version.name} version ${version.version} does not serve: ${rollout.reason ?? rollout.state}`,
+    {
+      at: `endpoints.${endpoint}`,
+      hint: `${served} A version is never changed: register a model that can be served.`,
+    },
+  );
 }
 
-async function activeRollout({ record }: ControlPlane, endpoint: string): Promise<RolloutRow | undefined> {
+export async function activeRollout({ record }: ControlPlane, endpoint: string): Promise<RolloutRow | undefined> {
   return (await record.rollouts.active()).find((one) => one.endpoint === endpoint);
 }

@@ -4,6 +4,9 @@ import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
 import type { HeldVersion } from "../models/version-content.ts";
 
+/** Everything of a spec that is no version. */
+export type EndpointSettings = Omit<EndpointSpec, "name" | "generation" | "versions">;
+
 /** Makes the desired state real and remembers what the deployer says. */
 export async function applyDesired({ record, stack }: ControlPlane, endpoint: EndpointRow): Promise<EndpointRow> {
   const status = await stack.deployer.apply({ ...endpoint.spec, generation: endpoint.generation });
@@ -33,11 +36,22 @@ export async function serveVersions(
   return applyDesired(plane, saved);
 }
 
-function isSame(one: EndpointSpec, other: EndpointSpec): boolean {
-  return (
-    JSON.stringify([one.versions, one.captureRate, one.port]) ===
-    JSON.stringify([other.versions, other.captureRate, other.port])
-  );
+/** Versions that rules name, or that are shadows for good, stay beside those that a rollout moves. */
+export function withBeside(versions: readonly ServedVersion[], beside: readonly ServedVersion[]): ServedVersion[] {
+  const missing = beside.filter((one) => !versions.some((other) => isSameVersion(one, other)));
+  return [...missing, ...versions];
+}
+
+export function isSameVersion(
+  one: Pick<ServedVersion, "model" | "version">,
+  other: Pick<ServedVersion, "model" | "version">,
+): boolean {
+  return one.model === other.model && one.version === other.version;
+}
+
+export function isSame(one: EndpointSpec, other: EndpointSpec): boolean {
+  const shown = ({ generation: _, ...rest }: EndpointSpec) => JSON.stringify(Object.entries(rest).sort());
+  return shown(one) === shown(other);
 }
 
 /** The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. */

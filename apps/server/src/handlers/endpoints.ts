@@ -1,15 +1,19 @@
-import type { Endpoint } from "@espalier/contract";
-import { type EndpointStatus, EspalierError, isEspalierError, type Json } from "@espalier/core";
+import { didYouMean, type EndpointStatus, EspalierError, type Json, strategyOf } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
-import { deploy, rollback } from "../deployments/deploy.ts";
+import type { ModelVersionRow } from "../db/queries/models.ts";
+import { type DeployResult, deploy } from "../deployments/deploy.ts";
 import { exclusively } from "../deployments/exclusively.ts";
+import { rollback } from "../deployments/rollback.ts";
 import { advanceRollout } from "../deployments/rollout-steps.ts";
 import { applyDesired, noEndpoint } from "../deployments/serve.ts";
+import { applyEndpoints } from "../endpoints/apply-endpoints.ts";
+import { deleteEndpoint } from "../endpoints/delete-endpoint.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { requireContent } from "../models/version-content.ts";
 import { requireVerdict } from "../steps/gate-verdict.ts";
 import { actorOf } from "./actor.ts";
+import { changeOf, endpointOf, rolloutOf } from "./endpoint-views.ts";
 import { versionReference } from "./models.ts";
 
 const predictionTimeoutMilliseconds = 120_000;
@@ -22,33 +26,29 @@ export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"en
       return { ...page, items: await Promise.all(page.items.map((row) => endpointOf(plane, row))) };
     },
     "endpoints.get": async ({ params }) => endpointOf(plane, await requireEndpoint(plane, params.name)),
+    "endpoints.apply": async (input) => ({
+      endpoints: await applyEndpoints(plane, { ...input.body, by: actorOf(input), insist: true }),
+    }),
     "endpoints.deploy": async (input) => {
-      const { model, version: wanted, strategy, weight, captureRate, gate } = input.body;
-      if (!/^([1-9]\d*|latest|@.+)$/.test(wanted)) {
-        throw new EspalierError("INVALID_INPUT", "A version is a number, `latest` or `@alias`", { at: "body.version" });
-      }
-      const found = await record.models.version(model, versionReference(wanted));
-      if (found === undefined) {
-        throw new EspalierError("NOT_FOUND", `There is no version ${wanted} of the model ${model}`, {
-          hint: `\`espalier model show ${model}\` lists versions and aliases.`,
-        });
-      }
+      const { model, version: wanted, strategy, weight, rollout, captureRate, gate } = input.body;
+      const found = await requestedVersion(plane, model, wanted);
       const version = await requireContent(plane, found);
       await requireVerdict(record, version.digest, gate === undefined ? {} : { gate }, "body.version");
       const result = await deploy(plane, {
         endpoint: input.params.name,
         version,
-        strategy: strategy ?? "direct",
+        strategy: strategyOf(strategy ?? "all"),
         weight,
+        rollout,
         captureRate,
         alias: "champion",
         by: actorOf(input),
       });
-      return { ...result, endpoint: await endpointOf(plane, result.endpoint) };
+      return resultOf(plane, result);
     },
     "endpoints.rollback": async (input) => {
       const result = await rollback(plane, input.params.name, actorOf(input), input.body?.reason);
-      return { ...result, endpoint: await endpointOf(plane, result.endpoint) };
+      return resultOf(plane, result);
     },
     "endpoints.predict": async ({ params, query, body, signal }) => {
       const endpoint = await requireEndpoint(plane, params.name);
@@ -60,21 +60,26 @@ export function endpointHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"en
       }
       return predict(status, query, body, signal);
     },
-    "endpoints.delete": async ({ params }) => {
-      await requireEndpoint(plane, params.name);
-      // Between the two steps a revival would find a wanted endpoint that does not serve, and start it for good.
-      await exclusively(plane, params.name, async () => {
-        await stack.deployer.delete(params.name);
-        await record.endpoints.delete(params.name);
-      });
+    "endpoints.delete": async (input) => {
+      const { name } = input.params;
+      await requireEndpoint(plane, name);
+      await deleteEndpoint(plane, name, actorOf(input));
       return { done: true };
     },
     "rollouts.advance": async ({ params }) => {
       const rollout = await record.rollouts.get(params.rolloutId);
       if (rollout === undefined) throw new EspalierError("NOT_FOUND", `There is no rollout ${params.rolloutId}`);
-      return exclusively(plane, rollout.endpoint, () => advanceRollout(plane, rollout.id));
+      return rolloutOf(await exclusively(plane, rollout.endpoint, () => advanceRollout(plane, rollout.id)));
     },
-    "endpoints.rollouts": async ({ params, query }) => record.rollouts.list(params.name, query),
+    "endpoints.rollouts": async ({ params, query }) => {
+      const page = await record.rollouts.list(params.name, query);
+      return { ...page, items: page.items.map(rolloutOf) };
+    },
+    "endpoints.history": async ({ params, query }) => {
+      if ((await record.endpoints.get(params.name)) === undefined) throw noEndpoint(params.name);
+      const page = await record.endpoints.history(params.name, query);
+      return { ...page, items: page.items.map(changeOf) };
+    },
   };
 }
 
@@ -84,36 +89,33 @@ async function requireEndpoint({ record }: ControlPlane, name: string): Promise<
   return endpoint;
 }
 
-async function endpointOf({ stack }: ControlPlane, row: EndpointRow): Promise<Endpoint> {
-  const status = await stack.deployer.status(row.name).catch((error: unknown) => {
-    if (isEspalierError(error) && error.retryable) return undefined;
-    throw error;
-  });
+async function resultOf(plane: ControlPlane, { endpoint, rollout, unchanged }: DeployResult) {
   return {
-    name: row.name,
-    generation: row.generation,
-    state: stateOf(row, status),
-    ...(status === undefined ? {} : { url: status.url }),
-    versions: row.spec.versions.map((version) => {
-      const seen = status?.versions.find((one) => one.version === version.version);
-      return {
-        model: version.model,
-        version: version.version,
-        weight: version.weight,
-        ...(seen === undefined ? {} : { ready: seen.ready, requests: seen.requests, errors: seen.errors }),
-        ...(seen?.message === undefined ? {} : { message: seen.message }),
-      };
-    }),
-    captureRate: row.spec.captureRate,
-    updatedAt: row.updatedAt,
+    endpoint: await endpointOf(plane, endpoint),
+    ...(rollout === undefined ? {} : { rollout: rolloutOf(rollout) }),
+    unchanged,
   };
 }
 
-function stateOf(row: EndpointRow, status: EndpointStatus | undefined): Endpoint["state"] {
-  if (row.deletedAt !== undefined) return "deleted";
-  if (status === undefined) return "failed";
-  if (!status.ready) return status.versions.some((version) => version.message !== undefined) ? "failed" : "deploying";
-  return status.generation < row.generation ? "degraded" : "ready";
+/** NOT_FOUND says whether it is the model or the version that is not there, and what is. */
+async function requestedVersion({ record }: ControlPlane, model: string, wanted: string): Promise<ModelVersionRow> {
+  if (!/^([1-9]\d*|latest|@.+)$/.test(wanted)) {
+    throw new EspalierError("INVALID_INPUT", "A version is a number, `latest` or `@alias`", { at: "body.version" });
+  }
+  const found = await record.models.version(model, versionReference(wanted));
+  if (found !== undefined) return found;
+  if ((await record.models.get(model)) !== undefined) {
+    throw new EspalierError("NOT_FOUND", `There is no version ${wanted} of the model ${model}`, {
+      hint: `\`espalier model show ${model}\` lists versions and aliases.`,
+    });
+  }
+  const names = (await record.models.list({ limit: 1000 })).items.map(({ name }) => name);
+  throw new EspalierError("NOT_FOUND", `There is no model ${model}`, {
+    hint:
+      names.length === 0
+        ? "No model is registered yet: run a pipeline with a `register` step (`espalier run`), or log one with MLflow's client."
+        : didYouMean(model, names, "models"),
+  });
 }
 
 async function predict(

@@ -1,6 +1,13 @@
-import { digestOfBytes, type EndpointSpec, type EndpointStatus, type ServedVersion } from "@espalier/core";
+import {
+  digestOfBytes,
+  durationBounds,
+  type EndpointSpec,
+  type EndpointStatus,
+  type ServedVersion,
+  type ShadowCounts,
+} from "@espalier/core";
 import { describe, expect, it } from "vitest";
-import { beginRollout, decideRollout } from "./decide-rollout.ts";
+import { beginRollout, decideRollout, neededEvidence } from "./decide-rollout.ts";
 import { rollbackSpec } from "./rollback-spec.ts";
 import { type RolloutAction, type RolloutProgress, rolloutPlan } from "./rollout-plan.ts";
 
@@ -40,7 +47,7 @@ function progressOf(action: RolloutAction): RolloutProgress {
 const weights = (action: RolloutAction) =>
   action.kind === "wait" ? undefined : action.versions.map((one) => [one.version, one.weight]);
 
-const plan = rolloutPlan("canary", { minimumRequests: 100 });
+const plan = rolloutPlan("canary", { minimum_requests: 100 });
 const begun = () => beginRollout(plan, spec(1, version(1, 1)), version(2, 0), status({ 1: [5000, 0] }), 0);
 
 describe("a canary", () => {
@@ -90,7 +97,7 @@ describe("a canary", () => {
   it("goes on counting when the router began anew", () => {
     const half = decideRollout(progressOf(begun()), status({ 1: [5900, 0], 2: [100, 0] }), 1000);
     const restarted = decideRollout(progressOf(half), status({ 1: [40, 0], 2: [30, 0] }), 2000);
-    expect(restarted).toMatchObject({ kind: "wait", progress: { looked: 30 } });
+    expect(restarted).toMatchObject({ kind: "wait", progress: { looked: 0.3 } });
   });
 
   it("rolls back what does not get ready, but only after its time", () => {
@@ -108,36 +115,158 @@ describe("a canary", () => {
     ["promote", "apply"],
     ["roll-back", "roll-back"],
   ] as const)("without traffic: %s", (whenQuiet, kind) => {
-    const quiet = rolloutPlan("canary", { whenQuiet, quietSeconds: 60 });
+    const quiet = rolloutPlan("canary", { when_quiet: whenQuiet, quiet_seconds: 60 });
     const first = beginRollout(quiet, spec(1, version(1, 1)), version(2, 0), undefined, 0);
     expect(decideRollout(progressOf(first), status({ 1: [3, 0], 2: [1, 0] }), 60_000).kind).toBe(kind);
   });
 });
 
 describe("other strategies", () => {
-  it("direct and the first version of an endpoint take all traffic once ready", () => {
+  it("all at once and the first version of an endpoint take all traffic once ready", () => {
     const first = beginRollout(plan, undefined, version(1, 0), undefined, 0);
     expect(weights(first)).toEqual([["1", 1]]);
     expect(decideRollout(progressOf(first), status({ 1: [0, 0] }), 1).kind).toBe("succeed");
-    const direct = beginRollout(rolloutPlan("direct"), spec(1, version(1, 1)), version(2, 0), undefined, 0);
+    const direct = beginRollout(rolloutPlan("all"), spec(1, version(1, 1)), version(2, 0), undefined, 0);
     expect(weights(direct)).toEqual([
       ["1", 0],
       ["2", 1],
     ]);
   });
 
-  it("blue-green loads without traffic, switches, watches, and lets the old one go", () => {
+  it("blue-green loads and tries without traffic, switches, watches, and keeps the old one for a while", () => {
     const green = beginRollout(rolloutPlan("blue-green"), spec(1, version(1, 1)), version(2, 0), undefined, 0);
     expect(weights(green)).toEqual([
       ["1", 1],
       ["2", 0],
     ]);
-    const switched = decideRollout(progressOf(green), status({ 1: [10, 0], 2: [0, 0] }), 1);
+    const loaded = status({ 1: [10, 0], 2: [0, 0] });
+    expect(neededEvidence(progressOf(green), loaded, 1)).toBe("smoke");
+    const tried = (outcome: "pass" | "fail") => ({ smoke: { name: "smoke" as const, outcome, reason: "row 3" } });
+    expect(decideRollout(progressOf(green), loaded, 1, tried("fail"))).toMatchObject({
+      kind: "roll-back",
+      reason: "row 3",
+      progress: { analyses: [{ outcome: "rolled back", checks: [{ name: "smoke" }] }] },
+    });
+    const switched = decideRollout(progressOf(green), loaded, 1, tried("pass"));
     expect(weights(switched)).toEqual([
       ["1", 0],
       ["2", 1],
     ]);
-    expect(decideRollout(progressOf(switched), status({ 1: [10, 0], 2: [100, 0] }), 2).kind).toBe("succeed");
+    const done = decideRollout(progressOf(switched), status({ 1: [10, 0], 2: [100, 0] }), 2);
+    expect(done).toMatchObject({
+      kind: "succeed",
+      promoted: true,
+      versions: [
+        { version: "1", weight: 0, keepUntil: 600_002 },
+        { version: "2", weight: 1 },
+      ],
+    });
+  });
+
+  it("a shadow gets no traffic, is compared, and leaves", () => {
+    const shadowPlan = rolloutPlan("shadow", { mirror: 0.5, minimum_requests: 100, minimum_agreement: 0.9 });
+    const first = beginRollout(shadowPlan, spec(1, version(1, 1)), version(2, 0), status({ 1: [5, 0] }), 0);
+    expect(first).toMatchObject({ weight: 0, versions: [{ weight: 1 }, { weight: 0, mirror: 0.5 }] });
+    const seen = (counts: Partial<ShadowCounts>) => {
+      const base = status({ 1: [500, 0], 2: [0, 0] });
+      const none = { mirrored: 0, failed: 0, dropped: 0, compared: 0, agreed: 0 };
+      const shadow = { ...none, numbers: 0, differenceSum: 0, differenceLargest: 0, ...counts };
+      return { ...base, versions: base.versions.map((one) => (one.version === "2" ? { ...one, shadow } : one)) };
+    };
+    const progress = progressOf(first);
+    expect(decideRollout(progress, seen({ mirrored: 40, compared: 40, agreed: 40 }), 1).kind).toBe("wait");
+    expect(decideRollout(progress, seen({ mirrored: 100, failed: 60, compared: 40, agreed: 40 }), 1).kind).toBe(
+      "roll-back",
+    );
+    expect(decideRollout(progress, seen({ mirrored: 100, compared: 100, agreed: 80 }), 1)).toMatchObject({
+      kind: "roll-back",
+      reason: expect.stringContaining("80 % of 100 predictions agree"),
+    });
+    const done = decideRollout(progress, seen({ mirrored: 100, compared: 100, agreed: 95 }), 1);
+    expect(done).toMatchObject({ kind: "succeed", promoted: false, versions: [{ version: "1", weight: 1 }] });
+    expect(done.reason).toContain("95 %");
+  });
+});
+
+describe("the analysis of a step", () => {
+  /** All of them in the bucket that holds so many seconds. */
+  const durations = (count: number, seconds: number) => {
+    const counts = new Array<number>(durationBounds.length + 1).fill(0);
+    counts[durationBounds.findIndex((bound) => bound >= seconds)] = count;
+    return counts;
+  };
+  const timed = (stable: number, candidate: number, requests = 100) => {
+    const seen = status({ 1: [5000 + 900, 0], 2: [requests, 0] });
+    return {
+      ...seen,
+      versions: seen.versions.map((one) => ({
+        ...one,
+        durations: one.version === "1" ? durations(900, stable) : durations(requests, candidate),
+      })),
+    };
+  };
+
+  it("rolls back what is too slow, by ratio and by more than the floor", () => {
+    const slow = decideRollout(progressOf(begun()), timed(0.2, 0.9, 60), 1000);
+    expect(slow).toMatchObject({ kind: "roll-back", reason: expect.stringContaining("Too slow") });
+    expect(decideRollout(progressOf(begun()), timed(0.2, 0.3), 1000).kind).toBe("apply");
+    // Three times as slow, but by 4 ms only.
+    expect(decideRollout(progressOf(begun()), timed(0.002, 0.006), 1000).kind).toBe("apply");
+  });
+
+  it("holds a step for its least time, and watches failures for all of it", () => {
+    const long = rolloutPlan("canary", { minimum_requests: 100, minimum_seconds: 60 });
+    const first = beginRollout(long, spec(1, version(1, 1)), version(2, 0), status({ 1: [5000, 0] }), 0);
+    const early = decideRollout(progressOf(first), status({ 1: [9000, 0], 2: [400, 0] }), 6_000);
+    expect(early).toMatchObject({ kind: "wait", progress: { looked: 0.1 } });
+    const bad = decideRollout(progressOf(early), status({ 1: [12_000, 0], 2: [700, 60] }), 12_000);
+    expect(bad.kind).toBe("roll-back");
+    expect(decideRollout(progressOf(early), status({ 1: [20_000, 0], 2: [2000, 0] }), 60_000).kind).toBe("apply");
+  });
+
+  it("looks at the capture only when nothing else is missing; a shift is judged where a limit is set", () => {
+    const few = status({ 1: [5100, 0], 2: [50, 0] });
+    const enough = status({ 1: [5900, 0], 2: [100, 0] });
+    expect(neededEvidence(progressOf(begun()), few, 1)).toBeUndefined();
+    expect(neededEvidence(progressOf(begun()), enough, 1)).toBe("traffic");
+    const shift = { psi: 0.4, candidateRows: 100, stableRows: 900 };
+    const reported = decideRollout(progressOf(begun()), enough, 1, { shift });
+    expect(reported).toMatchObject({
+      kind: "apply",
+      progress: { analyses: [{ checks: expect.arrayContaining([expect.objectContaining({ name: "shift" })]) }] },
+    });
+    const limited = rolloutPlan("canary", { minimum_requests: 100, shift_limit: 0.25 });
+    const first = beginRollout(limited, spec(1, version(1, 1)), version(2, 0), status({ 1: [5000, 0] }), 0);
+    expect(decideRollout(progressOf(first), enough, 1, { shift }).kind).toBe("roll-back");
+    expect(decideRollout(progressOf(first), enough, 1, { shift: { ...shift, psi: 0.1 } }).kind).toBe("apply");
+  });
+
+  it.each([
+    ["auc", 0.75, "apply"],
+    ["auc", 0.6, "roll-back"],
+    ["log_loss", 0.75, "apply"],
+    ["log_loss", 0.95, "roll-back"],
+  ] as const)("waits for labels, then judges %s of %d", (name, value, kind) => {
+    const measured = rolloutPlan("canary", {
+      minimum_requests: 100,
+      metric: { name, margin: 0.05, minimum_labels: 50 },
+    });
+    const first = beginRollout(measured, spec(1, version(1, 1)), version(2, 0), status({ 1: [5000, 0] }), 0);
+    const enough = status({ 1: [5900, 0], 2: [100, 0] });
+    const of = (center: number, labels: number) => ({
+      value: center,
+      lower: center - 0.02,
+      upper: center + 0.02,
+      labels,
+    });
+    const early = decideRollout(progressOf(first), enough, 1, {
+      metric: { candidate: of(value, 10), stable: of(0.78, 900) },
+    });
+    expect(early.kind).toBe("wait");
+    const metric = { candidate: of(value, 80), stable: of(0.78, 900) };
+    expect(decideRollout(progressOf(early), enough, 2, { metric }).kind).toBe(kind);
+    // A version that breaks meanwhile is not waited for.
+    expect(decideRollout(progressOf(early), status({ 1: [9000, 0], 2: [200, 100] }), 3).kind).toBe("roll-back");
   });
 });
 

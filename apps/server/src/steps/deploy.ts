@@ -1,4 +1,11 @@
-import { EspalierError, type Json, type RecordStep, type RecordStepContext, recordBuiltins } from "@espalier/core";
+import {
+  EspalierError,
+  type Json,
+  type RecordStep,
+  type RecordStepContext,
+  recordBuiltins,
+  strategyOf,
+} from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import { deploy } from "../deployments/deploy.ts";
 import { type HeldVersion, requireContent } from "../models/version-content.ts";
@@ -15,8 +22,9 @@ export function deployStep(plane: () => ControlPlane): RecordStep {
     const { endpoint, rollout, unchanged } = await deploy(plane(), {
       endpoint: settings.endpoint,
       version,
-      strategy: settings.strategy ?? "direct",
+      strategy: strategyOf(settings.strategy ?? "all"),
       weight: settings.weight,
+      rollout: settings.rollout,
       captureRate: settings.capture_rate,
       alias: settings.alias ?? "champion",
       by: context.run.trigger.by,

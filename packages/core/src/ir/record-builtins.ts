@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { BuiltinDeclaration } from "../builtin.ts";
+import { rolloutSettingsSchema, strategyNames } from "../model/rollout-settings.ts";
 import { nameSchema } from "./pipeline.ts";
 
 const tagsSchema = z.record(z.string(), z.string()).optional();
@@ -21,7 +22,7 @@ export const recordBuiltins = {
     name: "replace-partitions",
     version: 1,
     summary:
-      "Makes a version of a dataset in which the folders (or files) of a tree stand in place of those of the same name, and all others stay",
+      "Makes a version of a dataset in which the folders of a tree stand in place of those of the same name, and all others stay",
     kind: "record",
     with: z.strictObject({ name: nameSchema, description: z.string().optional(), tags: tagsSchema }),
     inputs: { data: { types: ["tree"], required: true } },
@@ -47,9 +48,21 @@ export const recordBuiltins = {
   package: {
     name: "package",
     version: 1,
-    summary: "Packs a model as an OCI artifact that any registry holds",
+    summary:
+      "Packs a model as an OCI artifact that any registry holds; with `image`, as an image of the model server with a registered version",
     kind: "record",
-    with: z.strictObject({ repository: nameSchema.optional(), tag: z.string().optional() }),
+    with: z.strictObject({
+      repository: nameSchema.optional(),
+      tag: z.string().optional(),
+      image: z.boolean().optional(),
+      /** Of the image: another image's name, or a folder with an OCI layout. */
+      base: z.string().optional(),
+      platforms: z.array(z.string()).min(1).optional(),
+      /** Path of the base's Python. */
+      python: z.string().optional(),
+      /** Name of the secret that holds the private key, in PEM. */
+      sign_secret: z.string().optional(),
+    }),
     inputs: { model: { types: ["model", "value"], required: true } },
     outputs: { image: "value" },
     cacheable: true,
@@ -62,8 +75,9 @@ export const recordBuiltins = {
     kind: "record",
     with: z.strictObject({
       endpoint: nameSchema,
-      strategy: z.enum(["direct", "canary"]).optional(),
+      strategy: z.enum(strategyNames).optional(),
       weight: z.number().gt(0).lte(1).optional(),
+      rollout: rolloutSettingsSchema.optional(),
       capture_rate: z.number().min(0).max(1).optional(),
       /** Points here once the version has all traffic. */
       alias: nameSchema.optional(),
