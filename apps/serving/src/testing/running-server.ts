@@ -16,6 +16,13 @@ export interface RunningServer {
     body: unknown,
     headers?: Record<string, string>,
   ): Promise<{ status: number; body: Answer; headers: Headers }>;
+  /** As `post`, for answers that are not JSON. */
+  send(
+    path: string,
+    body: string | Uint8Array | undefined,
+    headers?: Record<string, string>,
+    method?: string,
+  ): Promise<{ status: number; bytes: Buffer; headers: Headers }>;
 }
 
 /** A model server on a free port of loopback, loaded unless told otherwise. The caller closes it. */
@@ -27,18 +34,19 @@ export async function runServer(
   const port = await listen(server.server, "127.0.0.1", 0);
   if (load) await server.load();
   const url = `http://127.0.0.1:${port}`;
+  const send: RunningServer["send"] = async (path, body, headers = {}, method = "POST") => {
+    const response = await fetch(url + path, { method, headers, body: (body as string) ?? null });
+    return { status: response.status, headers: response.headers, bytes: Buffer.from(await response.arrayBuffer()) };
+  };
   return {
     url,
     port,
     server,
+    send,
     async post(path, body, headers = {}) {
-      const response = await fetch(url + path, {
-        method: "POST",
-        headers: { "content-type": "application/json", ...headers },
-        body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
-      });
-      const text = await response.text();
-      return { status: response.status, body: JSON.parse(text), headers: response.headers };
+      const sent = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
+      const answered = await send(path, sent, { "content-type": "application/json", ...headers });
+      return { status: answered.status, body: JSON.parse(answered.bytes.toString()), headers: answered.headers };
     },
   };
 }

@@ -40,7 +40,9 @@ export function v2Routes(serving: Serving): Route[] {
 
   const ready = (exchange: Exchange) => {
     const { model = "", version } = exchange.params;
-    repository.find(model, version);
+    const served = repository.find(model, version);
+    if (served.model.isReady?.() === false)
+      throw new EspalierError("UNAVAILABLE", `What runs model "${model}" is away`);
     if (serving.isDraining()) throw new EspalierError("UNAVAILABLE", "The server is stopping");
     json(exchange, { name: model, ready: true });
   };
