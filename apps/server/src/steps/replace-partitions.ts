@@ -22,6 +22,7 @@ export function replacePartitionsStep(plane: () => ControlPlane): RecordStep {
     const { record, artifacts } = plane();
     const settings = recordBuiltins["replace-partitions"].with.parse(context.with);
     const data = requireInput(context, "data");
+    const replaced = await partitionsOf(plane(), data);
     const log = (
       artifact: ArtifactRef,
       latest: DatasetVersionRow | undefined,
@@ -54,7 +55,8 @@ export function replacePartitionsStep(plane: () => ControlPlane): RecordStep {
           version: version.version,
           digest: version.digest,
           source: data.reference,
-          replaced: await namesAtTop(plane(), data.ref),
+          // A value is small: of very many partitions the first are told.
+          replaced: replaced.slice(0, 200),
         };
         const result = await valueOutput(artifacts, "version", value);
         if (result.state === "waiting") return result;
@@ -84,8 +86,16 @@ async function marked({ artifacts }: ControlPlane, artifact: ArtifactRef, runId:
   return artifacts.overlay(artifact, await artifacts.compose({ [markName]: mark }, "tree"), "tree");
 }
 
-/** A value is small: of very many partitions the first are told. */
-async function namesAtTop({ artifacts }: ControlPlane, data: ArtifactRef): Promise<string[]> {
-  const level = (await artifacts.level(data, "")) ?? [];
-  return level.map(({ path }) => path.replace(/\/$/, "")).slice(0, 200);
+/** Folders at the top. A file there would be left behind by a later version that has fewer of them. */
+async function partitionsOf({ artifacts }: ControlPlane, data: ReturnType<typeof requireInput>): Promise<string[]> {
+  const level = (await artifacts.level(data.ref, "")) ?? [];
+  const file = level.find(({ path }) => !path.endsWith("/"));
+  if (file === undefined && level.length > 0) return level.map(({ path }) => path.slice(0, -1));
+  throw new EspalierError(
+    "INVALID_INPUT",
+    file === undefined
+      ? `${data.reference} is empty: it has no partitions`
+      : `${data.reference} has the file ${file.path} at its top, where partitions are folders`,
+    { at: "inputs.data", hint: "A `batch-predict` step makes them by `partition_by`." },
+  );
 }
