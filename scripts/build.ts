@@ -107,7 +107,8 @@ for (const file of readdirSync(join(target, "types"), { recursive: true, encodin
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
 await bundleServing(join(target, "dist/serving-image"));
-for (const file of ["launcher.py", "espalier_onnx.py", "model_worker.py"]) cpSync(join(root, "python", file), join(target, "dist", file));
+for (const file of ["launcher.py", "espalier_onnx.py", "model_worker.py"])
+  cpSync(join(root, "python", file), join(target, "dist", file));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
 const tracked = execFileSync("git", ["ls-files", "examples"], { cwd: root, encoding: "utf8" }).trim().split("\n");

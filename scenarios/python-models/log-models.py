@@ -128,6 +128,21 @@ signature = mlflow.models.ModelSignature(inputs=Schema([ColSpec("double", "what"
 mlflow.pyfunc.save_model(place("naughty"), python_model=Naughty(), signature=signature, pip_requirements=["pandas"])
 
 
+def unpickled():
+    print(f"unpickled in process {os.getpid()}", flush=True)
+    return Naughty()
+
+
+class Trap(Naughty):
+    """Its pickle runs code when it is loaded, as any pickle can."""
+
+    def __reduce__(self):
+        return unpickled, ()
+
+
+mlflow.pyfunc.save_model(place("trap"), python_model=Trap(), signature=signature, pip_requirements=["pandas"])
+
+
 class Unloadable(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         raise RuntimeError("its weights are gone")

@@ -37,7 +37,7 @@ export interface PoolRequest {
 const pingIdleMilliseconds = 10_000;
 const pingSeconds = 10;
 const stopSeconds = 5;
-const longestBackoffMilliseconds = 30_000;
+const longestBackoffMilliseconds = 10_000;
 
 interface Waiter {
   take(worker: Worker): void;
@@ -48,6 +48,8 @@ interface Waiter {
 export async function createWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
   const idle: Worker[] = [];
   const living = new Set<Worker>();
+  /** Those that have answered a request. */
+  const useful = new Set<Worker>();
   const waiters: Waiter[] = [];
   const stopping = new AbortController();
   let restarts = 0;
@@ -93,14 +95,14 @@ export async function createWorkerPool(options: WorkerPoolOptions): Promise<Work
         await worker.stop(stopSeconds);
         return;
       }
-      const startedAt = performance.now();
-      lastFailure = await enter(worker);
+      const lived = worker;
+      lastFailure = await enter(lived);
       worker = undefined;
       if (stopping.signal.aborted) return;
       restarts++;
       log("warn", `A Python worker is gone: ${lastFailure}`, { restarts });
-      // One that lived for a while is worth an immediate start; one that dies at its first request again and again is not.
-      failures = performance.now() - startedAt > 5000 ? 0 : failures + 1;
+      // One that answered is worth an immediate start; one that dies at its first request again and again is not.
+      failures = useful.delete(lived) ? 0 : failures + 1;
       if (failures > 2) await pause(failures - 2);
     }
   }
@@ -149,6 +151,7 @@ export async function createWorkerPool(options: WorkerPoolOptions): Promise<Work
       const worker = await free();
       try {
         const frame = await worker.ask(request.header, request.parts, options.timeoutSeconds);
+        useful.add(worker);
         offer(worker);
         return frame;
       } catch (error) {
