@@ -7,6 +7,13 @@ export function fromDiskError(error: unknown, path: string): EspalierError {
   switch (systemCode) {
     case "ENOENT":
       return new EspalierError("NOT_FOUND", `There is no ${path}`, { cause: error, at: path });
+    case "ENOTDIR":
+    case "EEXIST":
+      return new EspalierError("INVALID_INPUT", `${path} can not be a folder: a file is in its way`, {
+        cause: error,
+        at: path,
+        hint: "Choose another place.",
+      });
     case "EACCES":
     case "EPERM":
     case "EROFS":

@@ -248,8 +248,10 @@ async function writeBlob(path: string, descriptor: OciDescriptor, body: ByteStre
     }
   };
   const temporary = join(dirname(path), temporaryName());
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw fromDiskError(error, dirname(path));
+  });
   try {
-    await mkdir(dirname(path), { recursive: true });
     const size = await writeNewFile(temporary, hashed(), { mode: 0o644, maxBytes: descriptor.size });
     if (size !== descriptor.size || `sha256:${hash.digest("hex")}` !== descriptor.digest) {
       throw new EspalierError("INVALID_INPUT", `The blob is not what its descriptor says: ${descriptor.digest}`);

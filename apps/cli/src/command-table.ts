@@ -40,6 +40,10 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       load: () => import("./commands/dataset.ts"),
     },
     model: { summary: "List, show and promote model versions", load: () => import("./commands/model.ts") },
+    package: {
+      summary: "Make an image of a model and its server, and push it",
+      load: () => import("./commands/package.ts"),
+    },
     import: { summary: "Bring runs and models from MLflow", load: () => import("./commands/import.ts") },
     export: { summary: "Take runs and models into an MLflow server", load: () => import("./commands/export.ts") },
     gc: { summary: "Preview or remove artifacts that nothing uses", load: () => import("./commands/gc.ts") },

@@ -6,6 +6,7 @@ import { logRoutes } from "./resources/logs.ts";
 import { modelRoutes } from "./resources/models.ts";
 import { monitorRoutes } from "./resources/monitors.ts";
 import { operationRoutes } from "./resources/operations.ts";
+import { packagingRoutes } from "./resources/packagings.ts";
 import { planRoutes } from "./resources/plan.ts";
 import { projectRoutes } from "./resources/project.ts";
 import { runRoutes } from "./resources/runs.ts";
@@ -22,6 +23,7 @@ export const routes = {
   ...artifactRoutes,
   ...datasetRoutes,
   ...modelRoutes,
+  ...packagingRoutes,
   ...endpointRoutes,
   ...monitorRoutes,
   ...simulationRoutes,

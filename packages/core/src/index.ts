@@ -240,8 +240,15 @@ export {
   printImageReference,
 } from "./oci/image-reference.ts";
 export { fileLayer, type ImageLayer } from "./oci/layer.ts";
-export { dockerIndexType, dockerManifestType, ociIndexType, ociManifestType } from "./oci/media-types.ts";
-export { type PushProgress, pushImage, putChecked } from "./oci/push-image.ts";
+export {
+  dockerIndexType,
+  dockerManifestType,
+  ociEmptyContent,
+  ociEmptyDescriptor,
+  ociIndexType,
+  ociManifestType,
+} from "./oci/media-types.ts";
+export { type PushProgress, pushImage, putChecked, putContent } from "./oci/push-image.ts";
 export { signImage } from "./oci/sign-image.ts";
 export { readSigningKey, type SigningKey } from "./oci/signature.ts";
 export { type LayerEntry, tarArchive } from "./oci/tar.ts";

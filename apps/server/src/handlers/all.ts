@@ -9,6 +9,7 @@ import { logHandlers } from "./logs.ts";
 import { modelHandlers } from "./models.ts";
 import { monitorHandlers } from "./monitors.ts";
 import { operationHandlers } from "./operations.ts";
+import { packagingHandlers } from "./packagings.ts";
 import { planHandlers } from "./plan.ts";
 import { projectHandlers } from "./project.ts";
 import { reportHandlers } from "./report.ts";
@@ -27,6 +28,7 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...artifactHandlers(plane),
     ...datasetHandlers(plane),
     ...modelHandlers(plane),
+    ...packagingHandlers(plane),
     ...endpointHandlers(plane),
     ...scheduleHandlers(plane),
     ...approvalHandlers(plane),

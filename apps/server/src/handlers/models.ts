@@ -23,15 +23,8 @@ export function modelHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"model
       const page = await record.models.versions(params.name, query);
       return { ...page, items: page.items.map(versionOf) };
     },
-    "models.version": async ({ params }) => {
-      const version = await record.models.version(params.name, versionReference(params.version));
-      if (version === undefined) {
-        throw new EspalierError("NOT_FOUND", `There is no version ${params.version} of the model ${params.name}`, {
-          hint: `\`espalier model show ${params.name}\` lists versions and aliases.`,
-        });
-      }
-      return versionOf(version);
-    },
+    "models.version": async ({ params }) =>
+      versionOf(await requireVersion(plane, params.name, versionReference(params.version))),
     "models.promote": async (input) => {
       const { name, alias } = input.params;
       await record.aliases.set({
@@ -62,6 +55,21 @@ export function modelHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"model
       };
     },
   };
+}
+
+/** NOT_FOUND, with what shows those there are. */
+export async function requireVersion(
+  { record }: Pick<ControlPlane, "record">,
+  name: string,
+  reference: ReturnType<typeof versionReference>,
+): Promise<ModelVersionRow> {
+  const version = await record.models.version(name, reference);
+  if (version !== undefined) return version;
+  const isThere = (await record.models.get(name)) !== undefined;
+  const hint = isThere
+    ? `\`espalier model show ${name}\` lists versions and aliases.`
+    : "`espalier model list` shows the models there are.";
+  throw new EspalierError("NOT_FOUND", `There is no version ${reference} of the model ${name}`, { hint });
 }
 
 /** A number, `latest` or `@alias`, as the route has checked it. */

@@ -1,7 +1,7 @@
 import type { ArtifactRef } from "../artifact.ts";
 import { canonicalJson, type Digest, digestOfBytes } from "../canonical-json.ts";
 import { EspalierError } from "../errors.ts";
-import { ociEmptyContent, ociEmptyType, ociManifestType } from "../oci/media-types.ts";
+import { ociEmptyContent, ociEmptyDescriptor, ociManifestType } from "../oci/media-types.ts";
 import { putContent } from "../oci/push-image.ts";
 import type { ImageRegistry, OciDescriptor } from "../ports/image-registry.ts";
 import type { Artifacts } from "./artifacts.ts";
@@ -52,11 +52,7 @@ export function modelManifest(input: ModelPackage): ModelManifest {
       ...(file.executable ? { "espalier.file.executable": "true" } : {}),
     },
   }));
-  const config: OciDescriptor = {
-    mediaType: ociEmptyType,
-    digest: digestOfBytes(ociEmptyContent),
-    size: ociEmptyContent.byteLength,
-  };
+  const config: OciDescriptor = ociEmptyDescriptor;
   const manifest = Buffer.from(
     canonicalJson({
       schemaVersion: 2,

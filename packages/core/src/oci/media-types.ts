@@ -1,3 +1,5 @@
+import { digestOfBytes } from "../canonical-json.ts";
+
 /** Media types of the OCI image specification v1.1, and what Docker called the same. */
 export const ociManifestType = "application/vnd.oci.image.manifest.v1+json";
 export const ociIndexType = "application/vnd.oci.image.index.v1+json";
@@ -9,6 +11,12 @@ export const dockerIndexType = "application/vnd.docker.distribution.manifest.lis
 
 /** The whole content of a descriptor of type `ociEmptyType`. */
 export const ociEmptyContent = new Uint8Array(Buffer.from("{}"));
+
+export const ociEmptyDescriptor = {
+  mediaType: ociEmptyType,
+  digest: digestOfBytes(ociEmptyContent),
+  size: ociEmptyContent.byteLength,
+} as const;
 
 const layerTypes: Readonly<Record<string, string>> = {
   "application/vnd.docker.image.rootfs.diff.tar": ociLayerType,

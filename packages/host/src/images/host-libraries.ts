@@ -84,8 +84,8 @@ function glibcOf(platform: ImagePlatform): { version: string; objects: string[] 
   if (printPlatform(platform) !== (here === undefined ? "" : printPlatform(here))) {
     throw noLibraries(`this machine is not ${printPlatform(platform)}`);
   }
-  const { report } = process;
-  const excluded = report.excludeNetwork;
+  const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report;
+  const excluded = report.excludeNetwork ?? false;
   // Asking for names of addresses takes seconds.
   report.excludeNetwork = true;
   const { header, sharedObjects } = report.getReport() as unknown as {

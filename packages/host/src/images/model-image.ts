@@ -58,10 +58,15 @@ export async function buildModelImages(request: ModelImageRequest): Promise<Mode
   const tell = request.onPhase ?? (() => undefined);
   tell("reading the model");
   const flavors = await pythonFlavors(artifacts, model.content);
-  const modelLayer = await fileLayer(
-    `model ${model.name} ${model.version}`,
-    await modelEntries(artifacts, model.content),
-  );
+  const bases: { platform: ImagePlatform; base: BaseImage | undefined; pythonProgram: string | undefined }[] = [];
+  for (const platform of request.platforms) {
+    if (request.base !== undefined) tell("reading the base");
+    const base = await request.base?.(platform);
+    // The libraries of this machine, which are the base where there is no other, have no Python among them.
+    const pythonProgram = base === undefined ? undefined : (python ?? environmentOf(base, "ESPALIER_MODEL_PYTHON"));
+    if (flavors !== undefined && pythonProgram === undefined) throw needsPython(model.name, flavors);
+    bases.push({ platform, base, pythonProgram });
+  }
   tell("bundling the model server");
   const program = await servingProgram(request.buildFolder);
   const components = new Map<string, ImageComponent>();
@@ -69,15 +74,14 @@ export async function buildModelImages(request: ModelImageRequest): Promise<Mode
     for (const one of part.components) components.set(one.purl ?? one.name, one);
   };
   keep(program);
+  tell("assembling layers");
+  const modelLayer = await fileLayer(
+    `model ${model.name} ${model.version}`,
+    await modelEntries(artifacts, model.content),
+  );
   const programLayer = await fileLayer("Espalier's model server", program.entries);
   const images: Image[] = [];
-  let base: BaseImage | undefined;
-  for (const platform of request.platforms) {
-    tell("reading the base");
-    base = await request.base?.(platform);
-    const pythonProgram = python ?? environmentOf(base, "ESPALIER_MODEL_PYTHON");
-    if (flavors !== undefined && pythonProgram === undefined) throw needsPython(model.name, flavors);
-    tell("assembling layers");
+  for (const { platform, base, pythonProgram } of bases) {
     const runtime = await runtimeLayers(platform, base, keep);
     images.push(
       buildImage({
@@ -100,6 +104,7 @@ export async function buildModelImages(request: ModelImageRequest): Promise<Mode
       }),
     );
   }
+  const base = bases[0]?.base;
   return {
     images,
     components: [...components.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),

@@ -30,10 +30,20 @@ export async function servingProgram(folder: string): Promise<ImagePart> {
   };
 }
 
-/** In a published package it is there; a checkout bundles its source, so that an image is never older than the code. */
-async function builtServing(folder: string): Promise<string> {
+const bundles = new Map<string, Promise<string>>();
+
+/** In a published package it is there; a checkout bundles its source, once a process: its own code is no newer either. */
+function builtServing(folder: string): Promise<string> {
   const place = entryPoint("serving-image");
-  if (!place.endsWith(".ts")) return place;
+  if (!place.endsWith(".ts")) return Promise.resolve(place);
+  const bundle = bundles.get(folder) ?? bundleServing(place, folder);
+  bundles.set(folder, bundle);
+  // One that failed may be mended.
+  bundle.catch(() => bundles.delete(folder));
+  return bundle;
+}
+
+async function bundleServing(place: string, folder: string): Promise<string> {
   try {
     await promisify(execFile)(process.execPath, [place, folder]);
   } catch (cause) {
