@@ -6,13 +6,9 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { entryPoint } from "@espalier/host";
+import { pytest, type Sum } from "./pytest.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
-import {
-  type MlflowVersion,
-  mlflowPrograms,
-  mlflowVersions,
-  withoutMlflowVariables,
-} from "./servers/mlflow-environment.ts";
+import { mlflowPrograms, mlflowVersions, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
 import { startPostgres } from "./servers/postgres.ts";
 
 /**
@@ -37,11 +33,6 @@ interface Server {
   /** What the tests know of it; see support.py. */
   description: Record<string, unknown>;
   stop(): Promise<void>;
-}
-interface Sum {
-  passed: number;
-  failed: number;
-  skipped: number;
 }
 
 async function startStock(): Promise<Server | { skipped: string }> {
@@ -106,39 +97,18 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, "exit");
 }
 
-async function pytest(version: MlflowVersion, bin: string, server: Server): Promise<Sum> {
-  const report = join(mkdtempSync(join(tmpdir(), "espalier-pytest-")), "report.xml");
-  const child = spawn(join(bin, "python"), ["-m", "pytest", "-q", "-rs", `--junitxml=${report}`, ...positionals], {
-    cwd: suite,
-    env: {
-      ...withoutMlflowVariables(),
-      PATH: `${bin}:${process.env.PATH}`,
-      MLFLOW_TRACKING_URI: server.url,
-      ESPALIER_SUITE: JSON.stringify(server.description),
-      MLFLOW_DISABLE_TELEMETRY: "true",
-      MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: "false",
-      // A failure is a failure at once; the test about the usual retries asks for them.
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: "1",
-      GIT_PYTHON_REFRESH: "quiet",
-      PYTHONDONTWRITEBYTECODE: "1",
-    },
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const [code] = (await once(child, "exit")) as [number | null];
-  try {
-    const head = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
-    const count = (name: string): number => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-    const skipped = count("skipped");
-    const failed = count("failures") + count("errors");
-    // Neither a suite that broke before its tests nor one that found none has passed.
-    const broken = failed === 0 && (code !== 0 || count("tests") === 0) ? 1 : 0;
-    return { passed: count("tests") - failed - skipped, failed: failed + broken, skipped };
-  } catch (error) {
-    console.error(`pytest with MLflow ${version} left no report (exit ${code}): ${error}`);
-    return { passed: 0, failed: 1, skipped: 0 };
-  } finally {
-    rmSync(resolve(report, ".."), { recursive: true, force: true });
-  }
+function runSuite(bin: string, server: Server): Promise<Sum> {
+  const variables = {
+    ...withoutMlflowVariables(),
+    MLFLOW_TRACKING_URI: server.url,
+    ESPALIER_SUITE: JSON.stringify(server.description),
+    MLFLOW_DISABLE_TELEMETRY: "true",
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: "false",
+    // A failure is a failure at once; the test about the usual retries asks for them.
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES: "1",
+    GIT_PYTHON_REFRESH: "quiet",
+  };
+  return pytest({ bin, folder: suite, variables, words: positionals });
 }
 
 const versions = mlflowVersions.filter((version) => (options.client ?? version) === version);
@@ -159,7 +129,7 @@ for (const version of versions) {
     console.log(
       `== MLflow ${version} against ${options.stock ? `MLflow's own server ${mlflowVersions[0]}` : "Espalier"}`,
     );
-    const one = await pytest(version, programs.bin, server);
+    const one = await runSuite(programs.bin, server);
     for (const name of ["passed", "failed", "skipped"] as const) sum[name] += one[name];
   } finally {
     await server.stop();

@@ -1,9 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { pytest, type Sum } from "./pytest.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
-import { type MlflowVersion, mlflowPrograms } from "./servers/mlflow-environment.ts";
+import { type MlflowVersion, mlflowPrograms, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
 import { preparePodman } from "./servers/podman.ts";
+import { pythonPrograms } from "./servers/python-programs.ts";
+import { startServing } from "./servers/serving.ts";
 import { startSlurm } from "./servers/slurm.ts";
 import { startVersitygw } from "./servers/versitygw.ts";
 
@@ -11,14 +14,19 @@ import { startVersitygw } from "./servers/versitygw.ts";
  * `npm run test:servers -- <name>...`: starts real servers and runs the conformance suites of the tools that speak to them.
  * Without names: all. The last line is the sum; a server that can not be had here counts as skipped, with its reason.
  */
-interface Suite {
+interface VitestSuite {
   tests: string[];
   start(): Promise<{ variables: Record<string, string>; stop(): Promise<void> } | { skipped: string }>;
 }
+/** A suite in another language, which starts what it needs. */
+interface OwnSuite {
+  run(): Promise<Sum | { reason: string }>;
+}
 
+const root = resolve(import.meta.dirname, "..");
 const mlflowTests = ["adapters/open-source/src/mlflow-mirrors.test.ts", "apps/server/src/transfer/round-trip.test.ts"];
 
-const suites: Readonly<Record<string, Suite>> = {
+const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   s3: {
     tests: ["adapters/open-source/src/s3-artifact-store.test.ts"],
     async start() {
@@ -76,9 +84,27 @@ const suites: Readonly<Record<string, Suite>> = {
       return { variables, stop: server.stop };
     },
   },
+  serving: { run: runServingClients },
 };
 
-async function startMlflow(version: MlflowVersion): ReturnType<Suite["start"]> {
+async function runServingClients(): ReturnType<OwnSuite["run"]> {
+  const programs = await pythonPrograms("serving-clients.txt", "The clients of model servers");
+  if ("skipped" in programs) return { reason: programs.skipped };
+  const servers = await startServing(programs.bin);
+  try {
+    const variables = {
+      ...withoutMlflowVariables(),
+      ESPALIER_SUITE: JSON.stringify(servers.description),
+      MLFLOW_DISABLE_TELEMETRY: "true",
+      GIT_PYTHON_REFRESH: "quiet",
+    };
+    return await pytest({ bin: programs.bin, folder: join(root, "scenarios/serving-clients"), variables });
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function startMlflow(version: MlflowVersion): ReturnType<VitestSuite["start"]> {
   const programs = await mlflowPrograms(version);
   if ("skipped" in programs) return programs;
   const server = await startMlflowServer({ version, backend: "sqlite", workers: 1 });
@@ -91,7 +117,6 @@ async function startMlflow(version: MlflowVersion): ReturnType<Suite["start"]> {
   return { variables, stop: server.stop };
 }
 
-const root = resolve(import.meta.dirname, "..");
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in suites));
 if (unknown.length > 0) {
@@ -99,9 +124,17 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const sum = { passed: 0, failed: 0, skipped: 0 };
+const sum: Sum = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, suite] of Object.entries(suites)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
+  if ("run" in suite) {
+    const result = await suite.run();
+    if ("reason" in result) {
+      console.log(`skipped: ${name}: ${result.reason}`);
+      sum.skipped += 1;
+    } else for (const key of ["passed", "failed", "skipped"] as const) sum[key] += result[key];
+    continue;
+  }
   const server = await suite.start();
   if ("skipped" in server) {
     console.log(`skipped: ${name}: ${server.skipped}`);

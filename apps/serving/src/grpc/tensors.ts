@@ -32,12 +32,12 @@ const contentsFields: Readonly<Record<string, ContentsField>> = {
 export function tensorsOf(request: InferRequest): V2Tensor[] {
   const { inputs, raw_input_contents: raw } = request;
   if (inputs.length === 0) throw badRequest("The request has no inputs", "inputs");
+  for (const { name = "", parameters } of inputs) refuseSharedMemory(name, parameters);
   if (raw.length > 0 && raw.length !== inputs.length) {
     throw badRequest(`raw_input_contents has ${raw.length} tensors, inputs has ${inputs.length}`, "raw_input_contents");
   }
   return inputs.map((input, index) => {
     const head = checkedHead(input, index);
-    refuseSharedMemory(head.name, input.parameters);
     const filled = filledField(input.contents);
     const bytes = raw[index];
     if (bytes === undefined) return { ...head, data: contentsElements(head, input.contents, filled) };

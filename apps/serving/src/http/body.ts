@@ -38,10 +38,10 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
 }
 
 /**
- * Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
+ * The whole body as it came. Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
  * whose connection is closed while it sends never sees the answer; the server's request timeout bounds that.
  */
-function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+export function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > limitBytes) {
     request.resume();

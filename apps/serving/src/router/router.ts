@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { EspalierError, type RouterStatus, servingHeaders, toEspalierError } from "@espalier/core";
-import { readBody } from "../http/body.ts";
+import { receiveBody } from "../http/body.ts";
 import { reply } from "../http/reply.ts";
 import { chooseVersion, compileRules, keyFraction } from "./choose.ts";
 import { closeGently, stopListening } from "./close-gently.ts";
@@ -137,7 +137,8 @@ export function createRouter(options: RouterOptions): Router {
     const start = performance.now();
     const isPrediction = request.method === "POST";
     const patience = givenTimeout(request.headers);
-    const body = isPrediction ? await readBody(request, bodyLimit) : undefined;
+    // As it came: a compressed body goes on with the header that says so.
+    const body = isPrediction ? await receiveBody(request, bodyLimit) : undefined;
     const limits = upstreams.inForce?.state.limits;
     const longest = (limits?.timeoutSeconds ?? defaultTimeoutSeconds) * 1000;
     const deadline = start + Math.min(longest, patience ?? longest);
