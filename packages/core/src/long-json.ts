@@ -1,6 +1,7 @@
 /** Not the digits of a fraction, which nearly every logged value has. */
 const longNumber = /(?:^|[\s:,[])-?\d{16,}(?![\d.eE])/;
-const integerText = /^-?\d{16,}$/;
+/** Longer ones are no 64-bit integers, and making a bigint of a million digits takes a second. */
+const integerText = /^-?\d{16,20}$/;
 
 interface RawJson {
   rawJSON(text: string): unknown;
@@ -10,7 +11,7 @@ const engine = JSON as unknown as RawJson;
 
 /**
  * JSON whose 64-bit integers are plain numbers, as MLflow's protocol has them; a double would round them. Integers up to 2^53 are numbers,
- * greater ones bigint. Throws SyntaxError.
+ * greater ones of up to 20 digits bigint. Throws SyntaxError.
  */
 export function parseLongJson(text: string): unknown {
   // The reviver is several times slower: only a text that may hold such a number needs it.

@@ -5,7 +5,8 @@ export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (Array.isArray(value)) return value.length === 1 ? "a list of 1 value" : `a list of ${value.length} values`;
   if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  // Numbers have few letters; a bigint may have any number of digits.
+  return typeof value === "bigint" && (value > 10n ** 40n || value < -(10n ** 40n)) ? "a huge integer" : String(value);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ColumnType, InputColumn, ModelSignature } from "@espalier/core";
-import { badRequest } from "../http/request-error.ts";
+import { badRequest, shortened } from "../http/request-error.ts";
 import { cellElements, show } from "./cells.ts";
 
 /**
@@ -187,6 +187,6 @@ function checkNames(signature: ModelSignature, names: Iterable<string>, row?: nu
 
 function quoted(names: Iterable<string>): string {
   const all = [...names];
-  const shown = all.slice(0, 10).map((name) => `"${name}"`);
+  const shown = all.slice(0, 10).map((name) => `"${shortened(name)}"`);
   return shown.join(", ") + (all.length > 10 ? ` and ${all.length - 10} more` : "");
 }

@@ -1,5 +1,5 @@
 import type { ColumnType, ModelSignature } from "@espalier/core";
-import { badRequest } from "../http/request-error.ts";
+import { badRequest, shortened } from "../http/request-error.ts";
 import { type Table, tableFromColumns } from "../model/table.ts";
 
 /** RFC 4180 with a header row. An empty cell is a missing value, in a string column the empty string. */
@@ -8,7 +8,7 @@ export function tableFromCsv(text: string, signature: ModelSignature): Table {
   if (header === undefined) throw badRequest("The CSV body has no header row");
   const columns = new Map<string, unknown[]>();
   for (const name of header) {
-    if (columns.has(name)) throw badRequest(`column "${name}" is given twice`, name);
+    if (columns.has(name)) throw badRequest(`column "${shortened(name)}" is given twice`, name);
     columns.set(name, []);
   }
   const lists = [...columns.values()];

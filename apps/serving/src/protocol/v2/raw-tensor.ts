@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { badRequest } from "../../http/request-error.ts";
+import { badRequest, shortened } from "../../http/request-error.ts";
 import type { ModelOutput } from "../../model/model.ts";
 import { elementBytes, outputDatatype } from "./datatypes.ts";
 
@@ -28,7 +28,8 @@ const constructors: Readonly<Record<string, TypedArrayConstructor>> = {
 };
 
 /** The elements of a binary tensor of `count` elements. Errors: INVALID_INPUT naming the tensor (length, datatype, text that is not UTF-8). */
-export function decodeRaw(name: string, datatype: string, bytes: Uint8Array, count: number): TensorData {
+export function decodeRaw(input: string, datatype: string, bytes: Uint8Array, count: number): TensorData {
+  const name = shortened(input);
   if (datatype === "BYTES") return decodeTexts(name, bytes, count);
   const size = elementBytes[datatype];
   if (size === undefined) throw badRequest(`input "${name}": unknown datatype "${datatype.slice(0, 20)}"`, name);

@@ -1,11 +1,11 @@
 import type { ModelSignature } from "@espalier/core";
 import { parseJson } from "../../http/body.ts";
-import { badRequest } from "../../http/request-error.ts";
+import { badRequest, shortened } from "../../http/request-error.ts";
 import { show } from "../../model/cells.ts";
 import type { Table } from "../../model/table.ts";
 import { decodeRaw } from "./raw-tensor.ts";
 import { tableFromRawBody, tableFromTensors } from "./table.ts";
-import { checkedHead, elementCount, jsonElements, shortened, type V2Tensor } from "./tensor.ts";
+import { checkedHead, elementCount, jsonElements, type V2Tensor } from "./tensor.ts";
 
 /** Open Inference Protocol V2, an inference request (kserve/open-inference-protocol), with Triton's binary tensors. */
 

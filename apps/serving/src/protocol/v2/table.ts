@@ -1,9 +1,9 @@
 import type { InputColumn, ModelSignature } from "@espalier/core";
-import { badRequest } from "../../http/request-error.ts";
+import { badRequest, shortened } from "../../http/request-error.ts";
 import { checkedTable, type Table, tableFromColumns } from "../../model/table.ts";
 import { acceptedDatatypes, columnDatatype, elementBytes, numericDatatypes } from "./datatypes.ts";
 import { decodeRaw, type TensorData } from "./raw-tensor.ts";
-import { shortened, type V2Tensor } from "./tensor.ts";
+import type { V2Tensor } from "./tensor.ts";
 
 /**
  * The table of a request's tensors: one tensor a column under its name, or one matrix `[rows, columns]` under any other name with the

@@ -1,4 +1,5 @@
-import { badRequest } from "../../http/request-error.ts";
+import { badRequest, shortened } from "../../http/request-error.ts";
+import { show } from "../../model/cells.ts";
 import { integerRange } from "./datatypes.ts";
 import type { TensorData } from "./raw-tensor.ts";
 
@@ -29,10 +30,6 @@ export function checkedHead(input: unknown, index: number): Omit<V2Tensor, "data
 function isShape(shape: unknown): shape is number[] {
   if (!Array.isArray(shape) || shape.length === 0 || shape.length > maxDimensions) return false;
   return shape.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-export function shortened(name: string): string {
-  return name.length > 80 ? `${name.slice(0, 77)}...` : name;
 }
 
 export function elementCount(shape: readonly number[]): number {
@@ -82,6 +79,6 @@ function checkRange(head: Omit<V2Tensor, "data">, data: readonly unknown[], rang
     if (typeof value === "bigint" ? value >= minimum && value <= maximum : typeof value !== "number") continue;
     if (typeof value === "number" && Number.isInteger(value) && value >= minimum && value <= maximum) continue;
     const { name, datatype } = head;
-    throw badRequest(`input "${shortened(name)}": ${value} is not a value of ${datatype}`, name);
+    throw badRequest(`input "${shortened(name)}": ${show(value)} is not a value of ${datatype}`, name);
   }
 }
