@@ -19,6 +19,7 @@ import { findModels, findVersions, resolveModelFolder } from "./repository/model
 import { createRepository, type ModelRepository } from "./repository/repository.ts";
 import type { ModelSource, OpenedModel, ServedModel } from "./repository/served-model.ts";
 import type { ModelStatistics } from "./repository/statistics.ts";
+import { closeGently, stopListening } from "./router/close-gently.ts";
 import type { ModelControl, Serving } from "./serving.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 
@@ -112,10 +113,8 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     },
     async close() {
       isDraining = true;
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      });
+      // Connections whose last request is being answered now become idle later, and keep the server open until they are closed.
+      await closeGently(server, stopListening(server), 0);
       await repository.close();
     },
   };
