@@ -53,6 +53,7 @@ export function createVersionServers(host: VersionServersHost): VersionServers {
       host.servingEntry,
       "model",
       ...["--model-dir", model, "--name", version.model, "--version", version.version, "--alias", spec.name],
+      ...(version.python === undefined ? [] : ["--python", version.python]),
       ...["--capture-dir", isShadow(version) ? paths.shadow : paths.capture],
       ...drop.flatMap((name) => ["--capture-drop", name]),
       ...hash.flatMap((name) => ["--capture-hash", name]),

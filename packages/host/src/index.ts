@@ -3,6 +3,7 @@ export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
 export type { EndpointConfig } from "./endpoint-schema.ts";
 export { entryPoint, examplesDirectory } from "./entry-points.ts";
+export { modelEnvironment } from "./environments/model-environment.ts";
 export {
   cacheFolder,
   createPythonEnvironments,

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type EndpointSpec, EspalierError, isEspalierError, type ServedVersion } from "@espalier/core";
+import { modelEnvironment } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
 import type { HeldVersion } from "../models/version-content.ts";
@@ -54,10 +55,15 @@ export function isSame(one: EndpointSpec, other: EndpointSpec): boolean {
   return shown(one) === shown(other);
 }
 
-/** The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. */
+/**
+ * The model folder lies ready for the deployer; its name is its digest, so that versions with equal content share it. So does the environment
+ * of a model that Python runs, unless a program of the user's serves it: what can not be built never gets traffic. Errors:
+ * ENVIRONMENT_FAILED, NOT_INSTALLED, INVALID_DATA.
+ */
 export async function servedVersion(
-  { project, artifacts }: ControlPlane,
+  { project, artifacts, environments }: ControlPlane,
   version: HeldVersion,
+  { isServedByUs = true } = {},
 ): Promise<Omit<ServedVersion, "weight">> {
   const path = join(project.stateDirectory, "models", version.digest.slice(7));
   try {
@@ -65,7 +71,14 @@ export async function servedVersion(
   } catch (error) {
     if (!isEspalierError(error) || error.code !== "ALREADY_EXISTS") throw error;
   }
-  return { version: String(version.version), model: version.name, digest: version.digest, path };
+  const served = { version: String(version.version), model: version.name, digest: version.digest, path };
+  if (!isServedByUs) return served;
+  const environment = await modelEnvironment(environments, {
+    folder: path,
+    label: `${version.name} version ${version.version}`,
+    locks: join(project.stateDirectory, "model-environments"),
+  });
+  return environment === undefined ? served : { ...served, python: environment.program };
 }
 
 export function noEndpoint(name: string): EspalierError {

@@ -70,7 +70,7 @@ async function signatureOf(artifacts: Artifacts, ref: ArtifactRef, at: string): 
   if ((await read("MLmodel")) !== undefined) return undefined;
   throw new EspalierError("INVALID_DATA", "The model has neither a signature.json nor an MLmodel", {
     at: `${at}.inputs.model`,
-    hint: "A model is ONNX, or an MLmodel folder with an ONNX flavour: docs/serving.md says what its signature.json holds.",
+    hint: "A model is ONNX, or an MLmodel folder as MLflow logs it: docs/serving.md says what its signature.json holds.",
   });
 }
 
@@ -82,7 +82,7 @@ function parseSignature(bytes: Uint8Array, at: string): ModelSignature {
     throw new EspalierError("INVALID_DATA", `The model's signature.json does not describe a model: ${why}`, {
       cause,
       at: `${at}.inputs.model`,
-      hint: "A model is ONNX, or an MLmodel folder with an ONNX flavour: docs/serving.md says what its signature.json holds.",
+      hint: "A model is ONNX, or an MLmodel folder as MLflow logs it: docs/serving.md says what its signature.json holds.",
     });
   }
 }

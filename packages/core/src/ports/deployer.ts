@@ -16,6 +16,8 @@ export interface ServedVersion {
    * without weight. Absent: none.
    */
   mirror?: number;
+  /** The `python` of the model's environment on this machine, for a model that only Python can run. */
+  python?: string;
   /** A program of the user's instead of our model server. Absent: ours. */
   runtime?: CustomRuntime;
   /** Kept loaded without traffic until this moment (milliseconds since the epoch), so that going back to it takes no start. */

@@ -97,10 +97,12 @@ async function checkType(path: string, name: string, type: ArtifactType, at: str
     });
   }
   if (type === "parquet") await checkParquet(path, name, at);
-  if (type === "model" && (await sizeOf(join(path, "signature.json"))) === undefined) {
-    throw new EspalierError("STEP_FAILED", `Output ${name} is no model: it has no signature.json`, {
+  const described = type === "model" ? ["signature.json", "MLmodel"] : [];
+  const sizes = await Promise.all(described.map((file) => sizeOf(join(path, file))));
+  if (type === "model" && sizes.every((size) => size === undefined)) {
+    throw new EspalierError("STEP_FAILED", `Output ${name} is no model: it has neither signature.json nor MLmodel`, {
       at,
-      hint: "A model is a folder with its payload (such as model.onnx) and signature.json, which lists its input columns.",
+      hint: "A model is a folder with its payload (such as model.onnx) and signature.json, which lists its input columns; or one that MLflow saved.",
     });
   }
 }
