@@ -9,7 +9,7 @@ export interface GrpcCall {
   headers: IncomingHttpHeaders;
   /** Milliseconds since the epoch. */
   deadline?: number;
-  /** Aborted when the caller cancels, goes away or has been answered. */
+  /** Aborted when the caller cancels or goes away before the answer. */
   signal: AbortSignal;
 }
 

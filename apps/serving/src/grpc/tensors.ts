@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import { EspalierError } from "@espalier/core";
-import { badRequest } from "../http/request-error.ts";
+import { badRequest, shortened } from "../http/request-error.ts";
 import type { ModelOutput } from "../model/model.ts";
 import { outputDatatype } from "../protocol/v2/datatypes.ts";
 import { decodeRaw, encodeRaw } from "../protocol/v2/raw-tensor.ts";
-import { checkedHead, elementCount, jsonElements, shortened, type V2Tensor } from "../protocol/v2/tensor.ts";
+import { checkedHead, elementCount, jsonElements, type V2Tensor } from "../protocol/v2/tensor.ts";
 import type { GrpcTensor, InferRequest, InferResponse, TensorContents } from "./messages.ts";
 
 type ContentsField = keyof TensorContents;

@@ -95,7 +95,8 @@ function methodOf(methods: ReadonlyMap<string, GrpcMethod>, path: string): GrpcM
 function callOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): GrpcCall {
   const timeout = timeoutMilliseconds(headers["grpc-timeout"] as string | undefined);
   const abort = new AbortController();
-  stream.once("close", () => abort.abort());
+  // Only a caller that leaves early: making the reason of an abort costs more than all the rest of a call.
+  stream.once("aborted", () => abort.abort());
   // Clients say "none" by a number of years.
   const deadline = timeout === undefined || timeout > dayMilliseconds ? undefined : Date.now() + timeout;
   return { headers, signal: abort.signal, ...(deadline === undefined ? {} : { deadline }) };
