@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
+import { pathToFileURL } from "node:url";
 import { commandTable } from "./command-table.ts";
 import { renderHelp } from "./help.ts";
 import { version } from "./version.ts";
@@ -17,6 +18,7 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return 0;
   }
+  if (name === "builtin-step") return builtinStep(rest);
   const entry = Object.values(commandTable)
     .flatMap((group) => Object.entries(group))
     .find(([known]) => known === name)?.[1];
@@ -24,6 +26,14 @@ async function main(words: readonly string[]): Promise<number> {
   enableCompileCache();
   const { runCommand, unknownCommand } = await import("./run-command.ts");
   return entry === undefined ? unknownCommand(name) : runCommand(await entry.load(), rest);
+}
+
+/** Not for people: a launcher calls it where a built-in step runs elsewhere. The step's own program reads its name as the first word. */
+async function builtinStep(rest: readonly string[]): Promise<number> {
+  const { entryPoint } = await import("@espalier/host");
+  process.argv.splice(2, process.argv.length, ...rest);
+  await import(pathToFileURL(entryPoint("builtin-step")).href);
+  return typeof process.exitCode === "number" ? process.exitCode : 0;
 }
 
 /** The options of every command may also stand before its name, as other tools have them. */

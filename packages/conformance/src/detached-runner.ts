@@ -15,6 +15,8 @@ export interface DetachedRunnerOptions {
   launcher: string;
   /** Folder that stands for the other machine. */
   folder: string;
+  /** Programs that the other machine has besides its system's. */
+  binFolder?: string;
 }
 
 /** Why steps can not be detached here; undefined when they can. */
@@ -33,7 +35,7 @@ export function whyNotDetached(): string | undefined {
  * A machine of its own, as far as one machine can play two: each step runs as another user, in an empty folder with nothing but the launcher,
  * and reaches the control plane by HTTP alone. It keeps honest what a remote tool needs, before there is one.
  */
-export function createDetachedRunner({ inner, launcher, folder }: DetachedRunnerOptions): StepRunner {
+export function createDetachedRunner({ inner, launcher, folder, binFolder }: DetachedRunnerOptions): StepRunner {
   return {
     sharesFiles: false,
     async submit(spec) {
@@ -55,7 +57,7 @@ export function createDetachedRunner({ inner, launcher, folder }: DetachedRunner
           workingDirectory: home,
           attemptDirectory,
           variables: {
-            PATH: path,
+            PATH: binFolder === undefined ? path : `${binFolder}:${path}`,
             HOME: home,
             ESPALIER_WORK: home,
             ESPALIER_TOKEN: work.token,

@@ -27,6 +27,11 @@ export interface BuiltinDeclaration {
   cacheable: boolean;
 }
 
+/** What decides the bytes of its outputs, as one text: `2 (duckdb 1.5.6)`. */
+export function builtinImplementation({ version, engine }: Pick<BuiltinDeclaration, "version" | "engine">): string {
+  return engine === undefined ? String(version) : `${version} (${engine})`;
+}
+
 export interface DataBuiltin extends BuiltinDeclaration {
   kind: "data";
   run(context: DataStepContext): Promise<void>;

@@ -20,7 +20,7 @@ export {
   setAsideDamaged,
   verifyStore,
 } from "./artifacts/verify-store.ts";
-export type { BuiltinDeclaration, DataBuiltin } from "./builtin.ts";
+export { type BuiltinDeclaration, builtinImplementation, type DataBuiltin } from "./builtin.ts";
 export { type BuiltinName, builtinOutputs } from "./builtin-outputs.ts";
 export {
   canonicalJson,

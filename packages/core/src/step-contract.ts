@@ -23,6 +23,8 @@ export const stepVariables = {
   attemptId: "ESPALIER_ATTEMPT_ID",
   /** JSON of a built-in step's `with:`. */
   with: "ESPALIER_WITH",
+  /** What `builtinImplementation` says of a built-in step; one that is another refuses to run. */
+  builtinImplementation: "ESPALIER_BUILTIN_IMPLEMENTATION",
   /** The run's logical date, ISO 8601; set for commands that name `run.date`, whose cache key holds it. */
   runDate: "ESPALIER_RUN_DATE",
 } as const;

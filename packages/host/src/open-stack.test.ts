@@ -69,7 +69,7 @@ test("a stack that says nothing is embedded; a tool may come from a package", as
   }
 });
 
-test("only `run:` steps go to a tool elsewhere; built-in and TypeScript steps stay on this machine", async () => {
+test("`run:` steps go to a tool elsewhere, built-in steps when they ask for it, TypeScript steps never", async () => {
   const { project, close } = await demo();
   try {
     const stack = await openStack(project, "far");
@@ -77,6 +77,8 @@ test("only `run:` steps go to a tool elsewhere; built-in and TypeScript steps st
     const validate = await stack.runnerFor({ uses: "validate" });
     expect(validate).toMatchObject({ tool: "embedded/process", runner: { sharesFiles: true } });
     expect(await stack.runnerFor({ uses: "./steps/a.ts#train", compute: "train" })).toBe(validate);
+    const asked = await stack.runnerFor({ uses: "batch-predict", compute: "train" });
+    expect(asked).toMatchObject({ tool: "custom/own", runner: { sharesFiles: false } });
     // Where files are shared, so is our code.
     const near = await stack.runnerFor({ uses: "validate", compute: "train" }, { stack: "own" });
     expect(near).toMatchObject({ tool: "custom/own" });

@@ -41,8 +41,9 @@ export interface OpenStack {
   /** What is wrong with it; empty in a stack that can do all it says. */
   readonly faults: readonly Fault[];
   /**
-   * Where a step runs, by its `compute:`, in the run's stack (this one unless the run names another). Only a `run:` step goes to a tool
-   * elsewhere: what `uses:` names is our own code, which no image there holds, and runs on this machine. INVALID_CONFIG, UNSUPPORTED.
+   * Where a step runs, by its `compute:`, in the run's stack (this one unless the run names another). A `run:` step goes to a tool
+   * elsewhere, also by the stack's default. What `uses:` names is our own code, which an image holds only where somebody has put it: a
+   * built-in step goes there when it names the compute itself, a TypeScript step never. INVALID_CONFIG, UNSUPPORTED.
    */
   runnerFor(step: Pick<StepIr, "compute" | "uses">, run?: Pick<RunRow, "stack">): Promise<ComputeTarget>;
   close(): Promise<void>;
@@ -140,6 +141,7 @@ export async function openStack(project: Project, name: string, context: StackCo
         makeTarget(project, host, stackName, step.compute),
       );
       if (step.uses === undefined || target.runner.sharesFiles) return target;
+      if (step.compute !== undefined && !step.uses.includes("#")) return target;
       return once("", () => localTarget(project, host));
     },
     async close() {

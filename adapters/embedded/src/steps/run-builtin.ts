@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type ArtifactType,
+  builtinImplementation,
   type DataBuiltin,
   type DataStepContext,
   EspalierError,
@@ -28,6 +29,7 @@ export async function runDataBuiltin(
         hint: `Known: ${dataBuiltins.map((known) => known.name).join(", ")}.`,
       });
     }
+    requireSame(builtin, environment);
     await builtin.run(await readContext(builtin, environment, signal));
     return 0;
   } catch (thrown) {
@@ -36,6 +38,21 @@ export async function runDataBuiltin(
     if (error.code === "INTERNAL" && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ""}\n`);
     return error.exitCode;
   }
+}
+
+/** A step elsewhere runs what is installed there; another implementation would give other bytes under the same cache key. */
+function requireSame(builtin: DataBuiltin, environment: Environment): void {
+  const wanted = environment[stepVariables.builtinImplementation];
+  const own = builtinImplementation(builtin);
+  if (wanted === undefined || wanted === own) return;
+  throw new EspalierError(
+    "UNSUPPORTED",
+    `The control plane asks for \`${builtin.name}\` ${wanted}; Espalier here has ${own}`,
+    {
+      at: `steps.${environment[stepVariables.step] ?? builtin.name}`,
+      hint: "Install the control plane's version of Espalier.",
+    },
+  );
 }
 
 function describeError(error: EspalierError): string {

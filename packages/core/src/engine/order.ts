@@ -1,3 +1,4 @@
+import { builtinImplementation } from "../builtin.ts";
 import { EspalierError } from "../errors.ts";
 import { environmentSnapshot } from "../ir/cache-key.ts";
 import { typescriptTarget } from "../ir/normalize.ts";
@@ -42,7 +43,7 @@ export const logicalDate = (context: RunContext): string =>
   context.run.logicalDate ?? new Date(context.run.createdAt).toISOString();
 
 function program(unit: Unit): WorkOrder["program"] {
-  if (unit.builtin) return { builtin: unit.builtin.name };
+  if (unit.builtin) return { builtin: unit.builtin.name, implementation: builtinImplementation(unit.builtin) };
   if (unit.step.uses !== undefined) return { typescript: typescriptTarget(unit.step) };
   return { run: unit.step.run ?? "" };
 }

@@ -5,6 +5,12 @@ import type { StepEvent } from "../step-contract.ts";
 import type { CallContext } from "./artifact-store.ts";
 import type { LocalWork, RemoteWork, StepStatus } from "./step-runner.ts";
 
+/** `implementation` is what the cache key says of it: one elsewhere must be the same. */
+export interface BuiltinProgram {
+  builtin: string;
+  implementation?: string;
+}
+
 /** Everything that decides what one attempt does. One attempt id always comes with an equal order, also after a restart. */
 export interface WorkOrder {
   attemptId: string;
@@ -13,7 +19,7 @@ export interface WorkOrder {
   step: string;
   /** Index of a mapped step's branch, -1 otherwise. */
   branch: number;
-  program: { run: string } | { builtin: string } | { typescript: string };
+  program: { run: string } | BuiltinProgram | { typescript: string };
   inputs: Readonly<Record<string, ArtifactRef>>;
   /** `optional`: a gate that refuses leaves no model. */
   outputs: Readonly<Record<string, { type: ArtifactType; optional?: boolean }>>;

@@ -88,7 +88,7 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
         attemptId,
         runId: order.runId,
         step: order.step,
-        command: renderCommand(order),
+        command: "builtin" in order.program ? builtinCommand(order.program.builtin) : renderCommand(order),
         variables: {
           ...portableVariables(order),
           ...(await options.variables?.(order, { token, elsewhere: true, launched: true })),
@@ -157,6 +157,14 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
       await writeWhole(exitFile(folderOf(attemptId)), JSON.stringify(exit));
     },
   };
+}
+
+/** Built-in steps are Espalier's own code: elsewhere the step's image has it, or the step says what is missing. */
+function builtinCommand(name: string): string {
+  const missing = `error: NOT_INSTALLED The built-in step \`${name}\` needs \`espalier\` where it runs, and there is none on the PATH`;
+  const hint = " hint: Put the npm package `espalier` into the image of the compute, or leave `compute:` out of the step.";
+  const tell = [missing, hint].map((line) => `echo '${line}' >&2`).join("; ");
+  return `command -v espalier >/dev/null 2>&1 || { ${tell}; exit 3; }; exec espalier builtin-step '${name}'`;
 }
 
 async function sourceFiles(

@@ -107,8 +107,8 @@ export function createStaging(options: StagingOptions): HostStaging {
         hint: "Set `control_plane.url` in espalier.yaml to an address that the step's machine can reach.",
       });
     }
-    if (!("run" in order.program)) {
-      throw new EspalierError("UNSUPPORTED", `The step ${order.step} is no \`run:\` step and runs only here`, {
+    if ("typescript" in order.program) {
+      throw new EspalierError("UNSUPPORTED", `The step ${order.step} is written in TypeScript and runs only here`, {
         at: `steps.${order.step}.compute`,
         hint: "Leave `compute:` out of it.",
       });

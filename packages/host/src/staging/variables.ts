@@ -67,6 +67,9 @@ export function portableVariables(order: WorkOrder): Record<string, string> {
     const namesDate = commandExpressions(order.program.run).some((expression) => expression.kind === "run.date");
     if (namesDate) variables[stepVariables.runDate] = order.logicalDate;
   } else {
+    if ("builtin" in order.program && order.program.implementation !== undefined) {
+      variables[stepVariables.builtinImplementation] = order.program.implementation;
+    }
     variables[stepVariables.with] = JSON.stringify(order.with);
     variables[stepVariables.outputNames] = JSON.stringify(Object.keys(order.outputs));
     variables[stepVariables.outputTypes] = JSON.stringify(
