@@ -29,7 +29,7 @@ export interface StartOptions {
 const announceFile = (folder: string): string => join(folder, "announce.json");
 const processFile = (folder: string): string => join(folder, "process.json");
 
-/** Variables that a serving process may see; no secret of the control plane is among them. */
+/** Variables that a serving process may see, beside OpenTelemetry's; no secret of the control plane is among them. */
 const passedVariables = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
@@ -121,7 +121,7 @@ async function spawnDetached({ folder, command, label }: StartOptions): Promise<
       stdio: ["ignore", log, log],
       cwd: folder,
       env: Object.fromEntries(
-        passedVariables.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+        Object.entries(process.env).filter(([name]) => passedVariables.includes(name) || name.startsWith("OTEL_")),
       ),
     });
     await new Promise<void>((resolve, reject) => {

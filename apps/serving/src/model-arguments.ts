@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { EspalierError } from "@espalier/core";
-import type { CaptureOptions } from "./capture/capture.ts";
+import { captureFlags, captureUsage, parseCaptureFlags } from "./capture/capture-arguments.ts";
 import type { ModelServerOptions } from "./model-server.ts";
 import { isMultiModel, platformModelFolder, vertexOptions } from "./platforms/environment.ts";
 import { parsePythonFlags, pythonFlags, pythonUsage } from "./python/python-arguments.ts";
@@ -25,18 +25,18 @@ export const modelFlags = {
   "allow-model-control-anywhere": flag,
   "onnx-runtime": text,
   "onnx-threads": text,
-  "capture-dir": text,
-  "capture-rate": text,
-  "capture-drop": texts,
-  "capture-hash": texts,
-  "capture-hash-key": text,
+  "max-batch-delay-ms": text,
+  "slow-seconds": text,
+  "log-requests": flag,
+  ...captureFlags,
   ...pythonFlags,
 } as const;
 
 export const modelUsage = `  serving model --model-dir FOLDER --name NAME --version VERSION [--port PORT] [--grpc-port PORT] [--alias NAME]...
                 [--max-batch-rows 256] [--max-queue-requests 1024] [--max-concurrent-requests N]
                 [--onnx-runtime auto|inline|threads] [--onnx-threads N]
-                [--capture-dir FOLDER] [--capture-rate 0..1] [--capture-drop FIELD]... [--capture-hash FIELD]... [--capture-hash-key FILE]
+                [--max-batch-delay-ms 0] [--slow-seconds 1] [--log-requests]
+                ${captureUsage}
                 ${pythonUsage}
   serving model --model-repository FOLDER   (NAME or NAME/VERSION folders) [--allow-model-control]
   serving serve   (a container's command: model, its folder and port from the platform's environment, on 0.0.0.0)`;
@@ -47,7 +47,7 @@ export interface ModelArguments extends ModelServerOptions {
 }
 
 type Texts = "alias" | "capture-drop" | "capture-hash";
-type Flags = "allow-model-control" | "allow-model-control-anywhere";
+type Flags = "allow-model-control" | "allow-model-control-anywhere" | "log-requests" | "capture-score-only";
 export type ModelFlagValues = Readonly<
   Partial<
     Record<Exclude<keyof typeof modelFlags, Texts | Flags>, string> & Record<Texts, string[]> & Record<Flags, boolean>
@@ -81,7 +81,7 @@ export function parseModelArguments(
   }
   const grpcPort = values["grpc-port"] ?? environment.ESPALIER_GRPC_PORT;
   const vertex = vertexOptions(environment);
-  const capture = captureOptions(values, number);
+  const capture = parseCaptureFlags(values, parsers);
   const count = (name: "max-batch-rows" | "max-queue-requests", standard: string) =>
     integer(name, values[name] ?? standard, 1_000_000, 1);
   return {
@@ -93,6 +93,10 @@ export function parseModelArguments(
     maxQueueRequests: count("max-queue-requests", "1024"),
     allowModelControl: isControlAllowed(values, host, invalid),
     runtime: runtimeOptions(values, environment, parsers),
+    logging: {
+      requests: values["log-requests"] === true ? "all" : "problems",
+      slowSeconds: number("slow-seconds", values["slow-seconds"] ?? "1", 3600),
+    },
     ...(modelDirectory === undefined ? {} : { modelDirectory }),
     ...(repositoryDirectory === undefined ? {} : { repositoryDirectory }),
     ...(grpcPort === undefined ? {} : { grpcPort: integer("grpc-port", grpcPort, 65535) }),
@@ -124,29 +128,15 @@ function runtimeOptions(
     throw invalid(`--onnx-runtime must be auto, inline or threads, got "${runtime}"`);
   }
   const threads = values["onnx-threads"];
+  const delay = values["max-batch-delay-ms"];
   const concurrent = values["max-concurrent-requests"];
   return {
     python: parsePythonFlags(values, environment, { number, integer }),
     ...(runtime === undefined ? {} : { runtime }),
+    ...(delay === undefined ? {} : { maxDelayMilliseconds: number("max-batch-delay-ms", delay, 10_000) }),
     ...(threads === undefined ? {} : { threads: integer("onnx-threads", threads, 1024, 1) }),
     ...(concurrent === undefined
       ? {}
       : { maxConcurrentRequests: integer("max-concurrent-requests", concurrent, 1_000_000, 1) }),
-  };
-}
-
-function captureOptions(
-  values: ModelFlagValues,
-  number: Parsers["number"],
-): (CaptureOptions & { rate: number }) | undefined {
-  const directory = values["capture-dir"];
-  if (directory === undefined) return undefined;
-  const hashKeyFile = values["capture-hash-key"];
-  return {
-    directory,
-    rate: number("capture-rate", values["capture-rate"] ?? "0", 1),
-    redact: values["capture-drop"] ?? [],
-    hash: values["capture-hash"] ?? [],
-    ...(hashKeyFile === undefined ? {} : { hashKeyFile }),
   };
 }

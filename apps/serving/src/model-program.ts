@@ -3,6 +3,7 @@ import type { ServingArguments } from "./arguments.ts";
 import { createGrpcServer } from "./grpc/grpc-server.ts";
 import { listen } from "./http/listen.ts";
 import { createModelServer } from "./model-server.ts";
+import { openTracing } from "./tracing/tracing.ts";
 
 type ModelProgram = Extract<ServingArguments, { kind: "model" }>;
 
@@ -12,7 +13,8 @@ export async function startModelServer(
   log: (message: string) => void,
 ): Promise<{ drain(): void; close(): Promise<void> }> {
   const { pid } = process;
-  const model = createModelServer(given);
+  const tracing = await openTracing("espalier-serving", process.env);
+  const model = createModelServer({ ...given, tracing });
   const grpc = given.grpcPort === undefined ? undefined : createGrpcServer(model.serving);
   // Listening comes first: who asks while the model loads is told 503 and not refused.
   const port = await listen(model.server, given.host, given.port);
@@ -28,6 +30,7 @@ export async function startModelServer(
     async close() {
       await grpc?.close();
       await model.close();
+      await tracing?.close();
     },
   };
 }

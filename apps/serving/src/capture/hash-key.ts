@@ -13,7 +13,7 @@ export function hashKey(file: string | undefined, directory: string | undefined)
   if (file !== undefined) return readKey(file);
   if (directory === undefined) {
     throw new EspalierError("INVALID_CONFIG", "Fields can not be hashed without a key", {
-      hint: "Give --capture-hash-key-file FILE, a file of random bytes that stays the same for all servers.",
+      hint: "Give --capture-hash-key FILE, a file of random bytes that stays the same for all servers.",
     });
   }
   mkdirSync(directory, { recursive: true });

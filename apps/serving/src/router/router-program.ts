@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { announce } from "../announce.ts";
 import type { ServingArguments } from "../arguments.ts";
 import { listen } from "../http/listen.ts";
+import { openTracing } from "../tracing/tracing.ts";
 import { createRouter, type Router } from "./router.ts";
 import { spawnSuccessor } from "./successor.ts";
 
@@ -27,7 +28,8 @@ export async function startRouter(
   given: Extract<ServingArguments, { kind: "router" }>,
   log: (message: string) => void,
 ): Promise<RouterService> {
-  const router = createRouter({ stateFile: given.state, bodyLimitBytes: given.bodyLimitBytes });
+  const tracing = await openTracing("espalier-router", process.env);
+  const router = createRouter({ stateFile: given.state, bodyLimitBytes: given.bodyLimitBytes, tracing });
   await router.open();
   await inForce(router);
   const port = await listenAs(router, given);
@@ -60,7 +62,10 @@ export async function startRouter(
       if (!existsSync(given.state)) replaced.resolve();
       else if (!isReplaced) announce(given.announce, { pid, port, leaving: true });
     },
-    close: () => router.close(isReplaced ? idleSeconds : 0),
+    async close() {
+      await router.close(isReplaced ? idleSeconds : 0);
+      await tracing?.close();
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import {
 import { EspalierError, type RouterStatus, servingHeaders, toEspalierError } from "@espalier/core";
 import { receiveBody } from "../http/body.ts";
 import { reply } from "../http/reply.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import { chooseVersion, compileRules, keyFraction } from "./choose.ts";
 import { closeGently, stopListening } from "./close-gently.ts";
 import type { Answer, ReplicaRequest } from "./dispatch.ts";
@@ -24,6 +25,8 @@ import type { VersionPool } from "./version-pool.ts";
 export interface RouterOptions {
   stateFile: string;
   bodyLimitBytes?: number;
+  /** Spans of requests, where somebody collects them. */
+  tracing?: Tracing | undefined;
 }
 
 export interface Router {
@@ -136,6 +139,8 @@ export function createRouter(options: RouterOptions): Router {
   async function predict(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const start = performance.now();
     const isPrediction = request.method === "POST";
+    const { traceparent, tracestate } = request.headers;
+    const trace = isPrediction ? options.tracing?.begin("route", { traceparent, tracestate }, start) : undefined;
     const patience = givenTimeout(request.headers);
     // As it came: a compressed body goes on with the header that says so.
     const body = isPrediction ? await receiveBody(request, bodyLimit) : undefined;
@@ -162,6 +167,7 @@ export function createRouter(options: RouterOptions): Router {
           const headers = headersFor(target, request.headers);
           captured ??= isCaptured(chosen as VersionPool, path);
           headers[servingHeaders.capture] = captured ? "1" : "0";
+          Object.assign(headers, trace?.headers);
           if (patience !== undefined) headers[servingHeaders.timeout] = String(Math.ceil(remaining));
           sent = { method: isPrediction ? "POST" : "GET", path: request.url ?? path, headers, body };
           return sent;
@@ -181,6 +187,10 @@ export function createRouter(options: RouterOptions): Router {
       if (chosen !== undefined) response.setHeader(servingHeaders.version, chosen.target.version);
       sendError(response, error);
     } finally {
+      trace?.end(
+        { "espalier.version": chosen?.target.version, "http.response.status_code": statusCode },
+        statusCode >= 500 ? `answered ${statusCode}` : undefined,
+      );
       if (isPrediction && chosen !== undefined) {
         const seconds = (performance.now() - start) / 1000;
         chosen.count(statusCode, seconds);
