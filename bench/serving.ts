@@ -7,14 +7,15 @@ import { bare } from "./serving/bare.ts";
 import type { Contender } from "./serving/contender.ts";
 import { load } from "./serving/load.ts";
 import { type BenchModel, makeModel } from "./serving/model.ts";
-import { ours } from "./serving/ours.ts";
+import { ours, useBuiltPackage } from "./serving/ours.ts";
 import { peers } from "./serving/peers.ts";
 import { loadTable, type Measured, startTable } from "./serving/table.ts";
 
 /**
  * `npm run bench:serving`: single-row requests to one model (200 trees of depth 6, 30 features, as ONNX) at our model server and router and
  * at the peers of PyPI, one server at a time, 64 connections, the load generator on the same cores. Prints Markdown; asserts nothing.
- * `-- --seconds 8` is what each load counts, `--connections 64`, `--only espalier,mlserver` some contenders. Peers are installed at the
+ * `-- --seconds 8` is what each load counts, `--connections 64`, `--only espalier,mlserver` some contenders, `--source` ours from
+ * source and not built, as it is published. Peers are installed at the
  * first run, each into an environment of its own.
  */
 const { values: options } = parseArgs({
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     seconds: { type: "string", default: "8" },
     connections: { type: "string", default: "64" },
     only: { type: "string" },
+    source: { type: "boolean", default: false },
   },
 });
 const contenders: readonly Contender[] = [bare, ...ours, ...peers];
@@ -39,6 +41,7 @@ if (!(seconds > 0) || !Number.isInteger(connections) || connections < 1) {
   process.exit(2);
 }
 
+if (!options.source && ours.some(({ key }) => wanted.includes(key))) useBuiltPackage();
 const scratch = await mkdtemp(join(tmpdir(), "espalier-bench-serving-"));
 const measured: Measured[] = [];
 const missing: string[] = [];

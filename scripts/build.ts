@@ -31,6 +31,7 @@ const result = await build({
     espalier: "apps/cli/src/main.ts",
     index: "packages/core/src/index.ts",
     serving: "apps/serving/src/main.ts",
+    "onnx-thread": "apps/serving/src/model/onnx-thread-main.ts",
     "builtin-step": "adapters/embedded/src/builtin-step-main.ts",
     "scoring-thread": "adapters/embedded/src/scoring-thread-main.ts",
     "typescript-step": "packages/host/src/typescript-step-main.ts",

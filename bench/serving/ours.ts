@@ -1,10 +1,21 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Contender } from "./contender.ts";
 import { type BenchModel, modelName, v2Binary, v2Grpc, v2Json } from "./model.ts";
 import { type BenchServer, freePort, startProgram } from "./server-process.ts";
 
-const entry = resolve(import.meta.dirname, "../../apps/serving/src/main.ts");
+const root = resolve(import.meta.dirname, "../..");
+let entry = join(root, "apps/serving/src/main.ts");
+
+/** From here on ours are started as they are published: built, so that nothing is compiled at their start. */
+export function useBuiltPackage(): void {
+  execFileSync(process.execPath, [join(root, "scripts/build.ts")], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  entry = join(root, "dist/package/dist/serving.js");
+}
 
 async function startModelServer(model: BenchModel, scratch: string, ...words: string[]): Promise<BenchServer> {
   const [port, grpcPort] = [await freePort(), await freePort()];
