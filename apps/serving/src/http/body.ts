@@ -37,13 +37,16 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   }
 }
 
+/** So many bytes of a body that is too large are read and thrown away before it is refused. */
+const patienceBytes = 256 * 1024 * 1024;
+
 /**
- * The whole body as it came. Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read and thrown away, because a caller
- * whose connection is closed while it sends never sees the answer; the server's request timeout bounds that.
+ * The whole body as it came. Errors: TOO_LARGE, INVALID_INPUT when the caller breaks off. What is too large is read to its end where that is
+ * not too far, because a caller whose connection is closed while it sends never sees the answer; the server's request timeout bounds the time.
  */
 export function receiveBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
-  if (announced > limitBytes) {
+  if (announced > limitBytes + patienceBytes) {
     request.resume();
     return Promise.reject(tooLarge(limitBytes));
   }
@@ -52,15 +55,16 @@ export function receiveBody(request: IncomingMessage, limitBytes: number): Promi
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limitBytes) {
-        chunks.length = 0;
-        reject(tooLarge(limitBytes));
+      if (size <= limitBytes) {
+        chunks.push(chunk);
         return;
       }
-      chunks.push(chunk);
+      chunks.length = 0;
+      if (size > limitBytes + patienceBytes) reject(tooLarge(limitBytes));
     });
     request.on("end", () => {
-      if (size <= limitBytes) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+      if (size > limitBytes) reject(tooLarge(limitBytes));
+      else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
     });
     request.on("error", () => reject(badRequest("The request broke off before its body was complete")));
   });
