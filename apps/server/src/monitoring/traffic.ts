@@ -39,12 +39,15 @@ export async function viewTraffic(database: TrafficDatabase, files: TrafficFiles
   await database.run(
     `CREATE OR REPLACE TEMP TABLE traffic AS SELECT * FROM ${parquet(files.captured)}
      WHERE event_time >= ${timestamp(window.start)} AND event_time < ${timestamp(window.end)}
-     QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY served_at) = 1`,
+     QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY served_at, event_time, version) = 1`,
   );
   tables.set("traffic", key);
 }
 
-/** Makes the table `labelled`: score, label and day of the predictions in `traffic` whose label had arrived. */
+/**
+ * Makes the table `labelled`: score, label and day of the predictions in `traffic` whose label had arrived. A label that came again
+ * corrects the one before, so the last to arrive counts, the larger one of two that arrived together.
+ */
 export async function joinLabels(database: TrafficDatabase, files: TrafficFiles, asOf: number): Promise<void> {
   const key = JSON.stringify([files.labels, asOf]);
   const tables = madeTables(database);
@@ -56,7 +59,7 @@ export async function joinLabels(database: TrafficDatabase, files: TrafficFiles,
   await database.run(
     `CREATE OR REPLACE TEMP TABLE labelled AS
      SELECT CAST(traffic.score AS DOUBLE) AS score, CAST(l.label AS DOUBLE) AS label, CAST(traffic.event_time AS DATE) AS day
-     FROM traffic JOIN (SELECT prediction_id, any_value(label) AS label FROM ${labels}
+     FROM traffic JOIN (SELECT prediction_id, arg_max(label, (arrived_at, label)) AS label FROM ${labels}
        WHERE arrived_at <= ${timestamp(asOf)} GROUP BY prediction_id) l USING (prediction_id)
      WHERE traffic.score IS NOT NULL AND l.label IS NOT NULL`,
   );
