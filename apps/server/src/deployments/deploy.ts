@@ -10,6 +10,7 @@ import {
 import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
+import { declaredSettings } from "../endpoints/declared-settings.ts";
 import type { HeldVersion } from "../models/version-content.ts";
 import { beginRollout } from "../rollouts/decide-rollout.ts";
 import { type RolloutPlan, rolloutPlan } from "../rollouts/rollout-plan.ts";
@@ -55,13 +56,14 @@ export function deploy(plane: ControlPlane, request: DeployRequest): Promise<Dep
   return exclusively(plane, request.endpoint, () => deployAlone(plane, request));
 }
 
-async function deployAlone(plane: ControlPlane, request: DeployRequest): Promise<DeployResult> {
+async function deployAlone(plane: ControlPlane, asked: DeployRequest): Promise<DeployResult> {
   const { record } = plane;
-  const found = await record.endpoints.get(request.endpoint);
+  const found = await record.endpoints.get(asked.endpoint);
   const current = found?.deletedAt === undefined ? found : undefined;
-  const rollout = await activeRollout(plane, request.endpoint);
+  const rollout = await activeRollout(plane, asked.endpoint);
+  const request = await completed(plane, asked, current?.spec);
   const beside = request.beside ?? (current === undefined ? [] : besideOf(current.spec, rollout));
-  const base = baseSpec(plane, request, found, current?.spec);
+  const base = { ...request.settings, name: request.endpoint, generation: found?.generation ?? 0, versions: [] };
   if (
     current !== undefined &&
     isServed(request, current.spec, rollout) &&
@@ -103,26 +105,17 @@ function besideOf(spec: EndpointSpec, rollout: RolloutRow | undefined): ServedVe
   );
 }
 
-/** The spec without versions: what the request says, else what is in force, else what espalier.yaml says. */
-function baseSpec(
-  { project }: ControlPlane,
+/** The request with what it leaves out: settings and program as they are declared, else as they are in force. */
+async function completed(
+  plane: ControlPlane,
   request: DeployRequest,
-  found: EndpointRow | undefined,
   current: EndpointSpec | undefined,
-): EndpointSpec {
-  const name = request.endpoint;
-  const generation = found?.generation ?? 0;
-  if (request.settings !== undefined) return { ...request.settings, name, generation, versions: [] };
-  const declared = project.config.endpoints?.[name];
-  const { versions: _, ...kept } = current ?? { versions: [] };
-  return {
-    ...kept,
-    name,
-    generation,
-    versions: [],
-    captureRate: request.captureRate ?? declared?.capture_rate ?? current?.captureRate ?? 1,
-    port: declared?.port ?? current?.port ?? 0,
-  };
+): Promise<DeployRequest & { settings: EndpointSettings }> {
+  if (request.settings !== undefined) return { ...request, settings: request.settings };
+  const { settings, runtime } = await declaredSettings(plane, request.endpoint, current);
+  const captureRate = request.captureRate ?? settings.captureRate;
+  const program = request.runtime === undefined && runtime !== undefined ? { runtime } : {};
+  return { ...request, ...program, settings: { ...settings, captureRate } };
 }
 
 async function startRollout(
@@ -172,10 +165,10 @@ async function candidateOf(
   { version, runtime: asked }: DeployRequest,
   before: EndpointSpec | undefined,
 ): Promise<ServedVersion> {
-  const served = await servedVersion(plane, version);
   const main = before?.versions.find(({ weight }) => weight > 0);
   // A program of the user's goes on to serve the next version of the same model.
   const runtime = asked === undefined && main?.model === version.name ? main.runtime : asked;
+  const served = await servedVersion(plane, version, { isServedByUs: runtime == null });
   return { ...served, weight: 0, ...(runtime == null ? {} : { runtime }) };
 }
 

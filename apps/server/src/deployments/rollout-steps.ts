@@ -8,7 +8,7 @@ import {
 } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
-import { decideRollout } from "../rollouts/decide-rollout.ts";
+import { beginRollout, decideRollout } from "../rollouts/decide-rollout.ts";
 import type { RolloutAction, RolloutProgress } from "../rollouts/rollout-plan.ts";
 import { exclusively } from "./exclusively.ts";
 import { gatherEvidence } from "./gather-evidence.ts";
@@ -62,6 +62,11 @@ export async function advanceRollout(
   if (rollout.state !== "pending" && rollout.state !== "running") return rollout;
   const status = await stack.deployer.status(rollout.endpoint);
   const { progress } = detailsOf(rollout);
+  if (rollout.state === "pending") {
+    // Its process was killed before the first change was in force: it begins now.
+    const { plan, before, candidate } = progress;
+    return performAction(plane, rollout, beginRollout(plan, before, candidate, status, Date.now()));
+  }
   const evidence = isTooSoon(rollout, progress, spare)
     ? {}
     : await gatherEvidence(plane, rollout.endpoint, progress, status);

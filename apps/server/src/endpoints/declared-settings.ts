@@ -19,21 +19,23 @@ export async function declaredSettings(
   const applied = (await plane.record.declarations.get(name))?.declaration as EndpointConfig | undefined;
   const config = applied ?? plane.project.config.endpoints?.[name] ?? {};
   const { found } = await lookBeside(plane.record, config, `endpoints.${name}`);
+  const runtime = runtimeFor(config, before);
   const beside = new Map(
     await Promise.all(
-      [...found].map(
-        async ([reference, version]): Promise<[string, Omit<ServedVersion, "weight">]> => [
-          reference,
-          await servedVersion(plane, await requireContent(plane, version)),
-        ],
-      ),
+      [...found].map(async ([reference, version]): Promise<[string, Omit<ServedVersion, "weight">]> => {
+        const held = await requireContent(plane, version);
+        const served = await servedVersion(plane, held, { isServedByUs: runtime === undefined });
+        return [reference, { ...served, ...(runtime === undefined ? {} : { runtime }) }];
+      }),
     ),
   );
-  return {
-    settings: endpointSettings(config, before, beside),
-    beside: besideVersions(config, beside),
-    runtime: config.model === undefined ? mainOf(before)?.runtime : runtimeOf(config),
-  };
+  return { settings: endpointSettings(config, before, beside), beside: besideVersions(config, beside), runtime };
+}
+
+/** undefined: the built-in server. An endpoint that names neither model nor program keeps the one it has. */
+export function runtimeFor(config: EndpointConfig, before: EndpointSpec | undefined): ServedVersion["runtime"] {
+  if (config.runtime === undefined && config.model === undefined) return mainOf(before)?.runtime;
+  return runtimeOf(config);
 }
 
 /** The version with the most traffic. */

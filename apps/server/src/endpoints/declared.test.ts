@@ -1,72 +1,25 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
-import type { AppliedEndpoint, Client } from "@espalier/contract";
 import { expect, test } from "vitest";
-import { makeProject, runToEnd, startForTest } from "../testing/control-plane.ts";
+import { startForTest } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
+import {
+  apply,
+  champion,
+  declare,
+  params,
+  plan,
+  projectWithModels,
+  promote,
+  register,
+  served,
+  serves,
+} from "./testing/declared-project.ts";
 
-const pipeline = `
-name: train
-params: { which: first }
-steps:
-  train:
-    run: cp -r \${{ inputs.models }}/\${{ params.which }} \${{ outputs.model }}
-    inputs: { models: ./models }
-    outputs: { model: model }
-  register:
-    uses: register
-    gate: none
-    inputs: { model: train.model }
-    with: { name: clicks }
-`;
-
-const champion = "model: models:/clicks@champion, gate: none";
-const declaring = (endpoint: string): string =>
-  `project: flights\nendpoints:\n${endpoint === "" ? "  {}" : `  clicks: { ${endpoint} }`}\n`;
-
-async function projectWithModels(endpoint: string): Promise<string> {
-  const project = await makeProject({ "espalier.yaml": declaring(endpoint), "pipelines/train.yaml": pipeline });
-  for (const [name, bias] of [
-    ["first", -2],
-    ["second", 2],
-  ] as const) {
-    await mkdir(join(project, "models"), { recursive: true });
-    await writeModelFolder(join(project, "models", name), logisticModel([1, 1], bias), matrixSignature(["x0", "x1"]));
-  }
-  return project;
-}
-
-async function register(client: Client, which: "first" | "second"): Promise<void> {
-  const { id } = await client.call("runs.create", { body: { pipeline: "train", params: { which } } });
-  await runToEnd(client, id);
-  expect((await client.call("runs.get", { params: { runId: id } })).run.error).toBeUndefined();
-}
-
-const params = { name: "clicks" };
-const promote = (client: Client, version: number) =>
-  client.call("models.promote", { params: { name: "clicks", alias: "champion" }, body: { version } });
-const declare = (project: string, endpoint: string) => writeFile(join(project, "espalier.yaml"), declaring(endpoint));
-
-async function apply(
-  client: Client,
-  body: { names?: string[]; prune?: boolean } = {},
-): Promise<AppliedEndpoint | undefined> {
-  return (await client.call("endpoints.apply", { body })).endpoints[0];
-}
-
-async function plan(client: Client) {
-  return (await client.call("plan.endpoints", {})).endpoints[0];
-}
-
-const served = async (client: Client): Promise<string[]> =>
-  (await client.call("endpoints.get", { params })).versions.filter((one) => one.weight > 0).map((one) => one.version);
-
-const serves = (client: Client, version: string): Promise<true> =>
-  until(`version ${version} serves`, async () => (await served(client)).join() === version || undefined);
+const writeModel = (folder: string, bias: number) =>
+  writeModelFolder(folder, logisticModel([1, 1], bias), matrixSignature(["x0", "x1"]));
 
 test("an endpoint is what is declared: made, followed as its alias moves, changed without a new version, pruned", async () => {
-  const project = await projectWithModels(champion);
+  const project = await projectWithModels(champion, writeModel);
   const { client } = await startForTest(project);
 
   // Nothing is there: neither model nor alias, and that is said in each case.

@@ -7,8 +7,8 @@ import type { RolloutRow } from "../db/queries/rollouts.ts";
 import type { ProjectRecord } from "../db/record.ts";
 import { requireVerdict } from "../steps/gate-verdict.ts";
 import { lookBeside } from "./beside-versions.ts";
-import { mainOf } from "./declared-settings.ts";
-import { besideVersions, endpointSettings, runtimeOf } from "./endpoint-settings.ts";
+import { mainOf, runtimeFor } from "./declared-settings.ts";
+import { besideVersions, endpointSettings } from "./endpoint-settings.ts";
 import { type FieldChange, fieldChanges, type WantedSettings } from "./field-changes.ts";
 import { resolveModel } from "./resolve-model.ts";
 
@@ -60,7 +60,7 @@ export async function endpointDifference(
   const wanted: WantedSettings = {
     settings: endpointSettings(config, current?.spec, beside),
     beside: besideVersions(config, beside),
-    runtime: config.model === undefined ? mainOf(current?.spec)?.runtime : runtimeOf(config),
+    runtime: runtimeFor(config, current?.spec),
   };
   const changes = current === undefined ? [] : fieldChanges(current.spec, wanted);
   if (config.model === undefined) {
@@ -93,7 +93,7 @@ export async function endpointDifference(
       ...(reason === "" ? {} : { reason }),
     };
   }
-  if (!insist && current !== undefined && row?.target === target && !isToBeRetried(row)) {
+  if (!insist && row?.target === target && !isToBeRetried(row)) {
     const action = changes.length === 0 ? "hold" : "update";
     return {
       ...whole,

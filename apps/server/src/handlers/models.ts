@@ -2,6 +2,7 @@ import type { ModelVersion } from "@espalier/contract";
 import { EspalierError } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { ModelVersionRow } from "../db/queries/models.ts";
+import { wakeDeclarations } from "../endpoints/follow-declarations.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { wakeNotices } from "../notices/notices.ts";
 import { actorOf } from "./actor.ts";
@@ -35,11 +36,13 @@ export function modelHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"model
         ...(input.body.from === undefined ? {} : { expectedVersion: input.body.from }),
       });
       wakeNotices(plane);
+      wakeDeclarations(plane);
       return modelOf(name);
     },
     "models.dropAlias": async (input) => {
       await record.aliases.set({ ...input.params, toVersion: undefined, changedBy: actorOf(input) });
       wakeNotices(plane);
+      wakeDeclarations(plane);
       return { done: true };
     },
     "verdicts.list": async ({ query }) => {

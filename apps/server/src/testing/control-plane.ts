@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Client, createClient } from "@espalier/contract";
@@ -14,12 +14,25 @@ afterEach(async () => {
 /** A project in a temporary folder; text by path. */
 export async function makeProject(files: Readonly<Record<string, string>>): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "espalier-server-"));
-  closers.push(() => rm(directory, { recursive: true, force: true }));
+  closers.push(async () => {
+    await stopServing(directory);
+    await rm(directory, { recursive: true, force: true });
+  });
   for (const [path, text] of Object.entries({ "espalier.yaml": "project: flights\n", ...files })) {
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFile(join(directory, path), text);
   }
   return directory;
+}
+
+/** Endpoints outlive their control plane, as they should, and must not outlive the test. */
+async function stopServing(directory: string): Promise<void> {
+  const files = glob("endpoints/*/**/process.json", { cwd: join(directory, ".espalier") });
+  for await (const file of files) {
+    const { pid } = JSON.parse(await readFile(join(directory, ".espalier", file), "utf8")) as { pid: number };
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes(directory)) process.kill(pid, "SIGKILL");
+  }
 }
 
 /** A real control plane on a free port, closed after the test. */
