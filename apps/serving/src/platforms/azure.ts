@@ -4,6 +4,7 @@ import { readiness } from "../http/readiness.ts";
 import type { Route } from "../http/routes.ts";
 import { answerInvocation } from "../protocol/invocations.ts";
 import type { Serving } from "../serving.ts";
+import { parseInputData } from "./azure-body.ts";
 
 /** Azure ML's scoring route and headers, as its inference server has them (microsoft/azureml-inference-server). */
 
@@ -19,7 +20,7 @@ export function azureRoutes(serving: Serving): Route[] {
       errorForm: mlflowError,
       handle(exchange) {
         if (refuseLongIds(exchange)) return;
-        return answerInvocation(serving, exchange);
+        return answerInvocation(serving, exchange, { parseOwn: parseInputData });
       },
     },
   ];

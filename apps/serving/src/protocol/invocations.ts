@@ -22,6 +22,14 @@ const binaryTypes = [
   "application/octet-stream",
 ];
 
+export interface InvocationOptions {
+  model?: string | undefined;
+  /** Vertex AI's word for a request's parameters is `parameters`. */
+  paramsKey?: "params" | "parameters";
+  /** A form of bodies that only this path has; undefined for a body that is not of it. */
+  parseOwn?(json: unknown, served: ServedModel): HttpParsed | undefined;
+}
+
 /**
  * One path for several protocols: MLflow, SageMaker, Azure ML. What a body is, is told by the request alone, and no body is two things: with
  * an inference header, or when `inputs` are all tensors with name, shape and datatype, it is V2; `dataframe_*`, `instances`, other `inputs`
@@ -30,7 +38,7 @@ const binaryTypes = [
 export async function answerInvocation(
   serving: Serving,
   exchange: Exchange,
-  options: { model?: string | undefined; paramsKey?: "params" | "parameters" } = {},
+  options: InvocationOptions = {},
 ): Promise<void> {
   const { model, paramsKey = "params" } = options;
   const { headers } = exchange.request;
@@ -55,6 +63,8 @@ export async function answerInvocation(
       }
       const json = headerLength === undefined ? parseJson(body) : undefined;
       if (headerLength === undefined && !looksLikeV2(json)) {
+        const own = options.parseOwn?.(json, served);
+        if (own !== undefined) return own;
         const { table, params } = parseInvocation(json, served.model, paramsKey);
         return predictionsParsed(table, params);
       }

@@ -35,10 +35,11 @@ export function parseInvocation(
   }
   const params = checkedParams(given[paramsKey], paramsKey, model);
   const { signature } = model;
-  return { table: invocationTable(format, given[format], signature), ...(params === undefined ? {} : { params }) };
+  return { table: tableOf(format, given[format], signature), ...(params === undefined ? {} : { params }) };
 }
 
-function invocationTable(format: (typeof formats)[number], value: unknown, signature: ModelSignature): Table {
+/** Errors: INVALID_INPUT naming the column. */
+export function tableOf(format: (typeof formats)[number], value: unknown, signature: ModelSignature): Table {
   if (format === "dataframe_split") return splitTable(value, signature);
   if (format === "inputs" && !Array.isArray(value)) return columnsTable(value, signature);
   if (!Array.isArray(value)) throw badRequest(`"${format}" must be a list`);
@@ -134,7 +135,8 @@ export function renderPredictions(outputs: readonly ModelOutput[], rows: number,
   return JSON.stringify({ [key]: predictionsOf(outputs, rows) });
 }
 
-function predictionsOf(outputs: readonly ModelOutput[], rows: number): unknown {
+/** What stands behind `predictions`. */
+export function predictionsOf(outputs: readonly ModelOutput[], rows: number): unknown {
   const [only] = outputs;
   const form = only?.form ?? (outputs.length === 1 ? "values" : "records");
   if (form === "values" && only !== undefined) return valuesOf(only, rows);

@@ -102,6 +102,19 @@ describe("one body never means two things", () => {
     expect([predict.status, predict.body]).toMatchObject([400, { error: expect.stringContaining('"instances"') }]);
   });
 
+  it.each<[string, object]>([
+    ["a data frame", { columns: ["b", "a"], index: [0], data: [[0, 0]] }],
+    ["rows", [[0, 0]]],
+    ["records", [{ a: 0, b: 0 }]],
+    ["columns", { a: [0], b: [0] }],
+  ])("input_data is Azure ML's, at its path alone: %s", async (_name, input) => {
+    const answer = await matrix.post("/score", { input_data: input });
+    expect([answer.status, answer.body]).toEqual([200, [0.5]]);
+    expect((await matrix.post("/invocations", { input_data: input })).status).toBe(400);
+    const both = await matrix.post("/score", { input_data: input, instances: [[0, 0]] });
+    expect([both.status, both.body.message]).toEqual([400, expect.stringContaining("not both")]);
+  });
+
   it("params belong to MLflow, parameters to V1 and Vertex AI", async () => {
     const refused = async (path: string, body: object) => (await matrix.post(path, body)).status;
     expect(await refused("/invocations", { instances: [[0, 0]], params: { a: 1 } })).toBe(400);
