@@ -367,7 +367,7 @@ class Unsupported(Exception):
 
 
 def explain(model, frame):
-    """Contributions `[rows, columns]` (or `[rows, columns, classes]`) to the score, and what they are added to."""
+    """Contributions to the score by column, `[rows]` (or `[rows, classes]`), and what they are added to as `base_value`."""
     import numpy as np
     import pandas as pd
 
@@ -381,40 +381,61 @@ def explain(model, frame):
         frame = pd.DataFrame(frame)
     if model.explainer is None:
         model.explainer = make_explainer(shap, model)
-    kind, explainer = model.explainer
-    if kind == "permutation":
-        found = explainer(frame, max_evals=max(500, 2 * frame.shape[1] + 1), silent=True)
-    else:
-        found = explainer(frame)
+    found = model.explainer(frame)
     values = np.asarray(found.values, dtype="<f8")
-    base = np.broadcast_to(np.asarray(found.base_values, dtype="<f8"), (len(frame), *values.shape[2:])) if values.ndim == 3 else (
-        np.broadcast_to(np.asarray(found.base_values, dtype="<f8").reshape(-1), (len(frame),))
-    )
+    base = np.asarray(found.base_values, dtype="<f8")
+    base = np.broadcast_to(base, (len(frame), *values.shape[2:])) if base.ndim < values.ndim - 1 else base
     if values.ndim == 3 and values.shape[2] <= 2:
         # Binary classifiers put the positive class last.
         values, base = values[:, :, -1], base[:, -1]
-    return [("contributions", values), ("base_value", np.ascontiguousarray(base))]
+    named = [(str(name), values[:, index]) for index, name in enumerate(frame.columns)]
+    return [*named, ("base_value", base)]
 
 
 def make_explainer(shap, model):
+    import pandas as pd
+
     raw = model.raw()
     if raw is not None:
         try:
-            return "tree", shap.TreeExplainer(raw)
+            return shap.TreeExplainer(raw)
         except Exception:
-            pass  # Not a tree model: shap has no other way to ask.
+            pass  # No tree model: shap has no other way to ask.
     example = model.example()
     if example is None:
         raise Unsupported("SHAP compares with rows that are usual for this model: log it with input_example=, some rows of its training data")
+    background = (example if isinstance(example, pd.DataFrame) else pd.DataFrame(example)).head(100)
+    if raw is not None and hasattr(raw, "coef_"):
+        return shap.LinearExplainer(raw, background)
+    predict = getattr(raw, "predict_proba", None) or getattr(raw, "predict", None) or model.pyfunc.predict
+    return by_permutation(shap, predict, background)
+
+
+def by_permutation(shap, predict, background):
+    """For any function of rows. SHAP takes differences, so that text goes in as the numbers of a list and comes out as text."""
+    import numpy as np
     import pandas as pd
 
-    background = example if isinstance(example, pd.DataFrame) else pd.DataFrame(example)
-    background = background.head(100)
-    if raw is not None and hasattr(raw, "coef_"):
-        return "linear", shap.LinearExplainer(raw, background)
-    predict = getattr(raw, "predict_proba", None) or getattr(raw, "predict", None) or model.pyfunc.predict
-    columns = list(background.columns)
-    return "permutation", shap.PermutationExplainer(lambda values: predict(pd.DataFrame(values, columns=columns)), background)
+    types = background.dtypes.to_dict()
+    words = {name: {} for name, kind in types.items() if kind.kind not in "biuf"}
+
+    def numbers(frame):
+        columns = {}
+        for name in types:
+            known = words.get(name)
+            columns[name] = frame[name] if known is None else [known.setdefault(value, len(known)) for value in frame[name]]
+        return pd.DataFrame(columns).to_numpy(dtype=float)
+
+    def score(values):
+        columns = {}
+        for index, (name, kind) in enumerate(types.items()):
+            column = values[:, index]
+            texts = list(words.get(name, ()))
+            columns[name] = pd.Series([texts[int(code)] for code in column] if texts else column).astype(kind)
+        return np.asarray(predict(pd.DataFrame(columns)))
+
+    explainer = shap.PermutationExplainer(score, numbers(background))
+    return lambda rows: explainer(numbers(rows), max_evals=10 * (2 * len(types) + 1), silent=True)
 
 
 # --- requests -------------------------------------------------------------------------------------------------------------------------
@@ -431,7 +452,7 @@ def answer(model, header, body):
         return learn(model)
     data = model.data(header, body)
     if operation == "explain":
-        form, named = "values", explain(model, data)
+        form, named = "records", explain(model, data)
     else:
         form, named = outputs_of(model.predict(data, header.get("params")), header["rows"])
     return written(form, named)

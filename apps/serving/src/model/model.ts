@@ -46,7 +46,11 @@ export interface LoadedModel {
    * deadline passed in the queue), INVALID_INPUT (the model refuses these rows), UNAVAILABLE (what runs it is away).
    */
   predict(table: Table, call?: ModelCall): Promise<ModelOutput[]>;
-  /** Contributions of the columns to each row's score, one output a column set. Absent: this model can not explain. */
+  /**
+   * Contributions of the columns to each row's score, one output a column under its name (with the classes as a dimension where there are
+   * more than two), and what they are added to as `base_value`. Absent: this model can not explain. Errors: UNSUPPORTED saying what is
+   * missing, and those of `predict`.
+   */
   explain?(table: Table, call?: ModelCall): Promise<ModelOutput[]>;
   /**
    * MLflow's `/invocations` as it came (JSON or CSV), answered by MLflow's own parser. Only for models whose rows are no table of plain
