@@ -2,9 +2,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { toEspalierError } from "@espalier/core";
 import { announce } from "./announce.ts";
 import { parseServingArguments, type ServingArguments } from "./arguments.ts";
-import { startModelServer } from "./model-program.ts";
-import { runProgram } from "./program/run-program.ts";
-import { startRouter } from "./router/router-program.ts";
 
 /** What SIGTERM leaves for requests in flight before the process ends anyway; platforms kill after 30 s. */
 const shutdownSeconds = 25;
@@ -16,10 +13,11 @@ interface Service {
   close(): Promise<void>;
 }
 
+/** Each program is loaded alone: the start of a model server is timed, and none needs the libraries of the others. */
 async function start(given: ServingArguments): Promise<Service> {
-  if (given.kind === "router") return startRouter(given, log);
-  if (given.kind === "program") return runProgram(given, log);
-  return startModelServer(given, log);
+  if (given.kind === "router") return (await import("./router/router-program.ts")).startRouter(given, log);
+  if (given.kind === "program") return (await import("./program/run-program.ts")).runProgram(given, log);
+  return (await import("./model-program.ts")).startModelServer(given, log);
 }
 
 function log(message: string): void {

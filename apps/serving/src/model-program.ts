@@ -1,6 +1,5 @@
 import { announce } from "./announce.ts";
 import type { ServingArguments } from "./arguments.ts";
-import { createGrpcServer } from "./grpc/grpc-server.ts";
 import { listen } from "./http/listen.ts";
 import { createModelServer } from "./model-server.ts";
 import { openTracing } from "./tracing/tracing.ts";
@@ -15,7 +14,8 @@ export async function startModelServer(
   const { pid } = process;
   const tracing = await openTracing("espalier-serving", process.env);
   const model = createModelServer({ ...given, tracing });
-  const grpc = given.grpcPort === undefined ? undefined : createGrpcServer(model.serving);
+  const grpc =
+    given.grpcPort === undefined ? undefined : (await import("./grpc/grpc-server.ts")).createGrpcServer(model.serving);
   // Listening comes first: who asks while the model loads is told 503 and not refused.
   const port = await listen(model.server, given.host, given.port);
   const grpcPort = grpc === undefined ? undefined : await listen(grpc.server, given.host, given.grpcPort ?? 0);
