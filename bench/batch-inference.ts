@@ -11,6 +11,7 @@ import { join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { matrixSignature, treeModel, writeModelFolder } from "@espalier/conformance";
 import { stepVariables } from "@espalier/core";
+import { openDuckDb } from "@espalier/embedded";
 import { pythonPrograms } from "../scripts/servers/python-programs.ts";
 
 const { values } = parseArgs({
@@ -35,15 +36,12 @@ interface Measure {
   seconds: number[];
 }
 
-async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const { DuckDBInstance } = await import("@duckdb/node-api");
-  const instance = await DuckDBInstance.create(":memory:");
-  const connection = await instance.connect();
+async function query(sql: string): Promise<Readonly<Record<string, unknown>>[]> {
+  const database = await openDuckDb({ threads: availableParallelism() });
   try {
-    return (await connection.runAndReadAll(sql)).getRowObjectsJson();
+    return await database.rows(sql);
   } finally {
-    connection.closeSync();
-    instance.closeSync();
+    await database.close();
   }
 }
 

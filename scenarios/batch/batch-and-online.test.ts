@@ -12,6 +12,7 @@ import {
   writeModelFolder,
 } from "@espalier/conformance";
 import { type ModelSignature, stepVariables } from "@espalier/core";
+import { openDuckDb } from "@espalier/embedded";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 /** The same rows through the model server's process and through the step's: what is predicted by night is what is answered by day. */
@@ -34,12 +35,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const { DuckDBInstance } = await import("@duckdb/node-api");
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const rows = (await connection.runAndReadAll(sql)).getRowObjectsJS();
-  connection.closeSync();
-  return rows;
+async function query(sql: string): Promise<Readonly<Record<string, unknown>>[]> {
+  const database = await openDuckDb({ threads: 1 });
+  try {
+    return await database.rows(sql);
+  } finally {
+    await database.close();
+  }
 }
 
 async function serve(): Promise<string> {
@@ -57,10 +59,10 @@ async function serve(): Promise<string> {
 async function online(
   url: string,
   columns: readonly string[],
-  rows: readonly Record<string, unknown>[],
+  rows: readonly Readonly<Record<string, unknown>>[],
 ): Promise<number[]> {
   const sizes = [1, 1, 7, 64, 1, 300, 33];
-  const pieces: Record<string, unknown>[][] = [];
+  const pieces: Readonly<Record<string, unknown>>[][] = [];
   for (let at = 0; at < rows.length; ) {
     const size = sizes[pieces.length % sizes.length] ?? 1;
     pieces.push(rows.slice(at, at + size));
@@ -69,9 +71,7 @@ async function online(
   const answers = await Promise.all(
     pieces.map(async (piece) => {
       const data = piece.map((row) => columns.map((name) => row[name]));
-      const body = JSON.stringify({ dataframe_split: { columns, data } }, (_key, value) =>
-        typeof value === "bigint" ? Number(value) : value,
-      );
+      const body = JSON.stringify({ dataframe_split: { columns, data } });
       const response = await fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } });
       const text = await response.text();
       expect(response.status, text).toBe(200);

@@ -37,7 +37,7 @@ export const unitPlace = (checkpoint: string, unit: Pick<Unit, "index">): UnitPl
   return { folder, parts: join(folder, "parts"), rejects: join(folder, "rejects.parquet") };
 };
 
-export const partName = (unit: Pick<Unit, "index">): string => `part-${String(unit.index).padStart(5, "0")}`;
+const partName = (unit: Pick<Unit, "index">): string => `part-${String(unit.index).padStart(5, "0")}`;
 
 /**
  * Writes a unit's part, whole or not at all. What is kept of the data is read again here, column by column, and never passes through

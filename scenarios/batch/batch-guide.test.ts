@@ -4,16 +4,19 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { matrixSignature, treeModel, writeModelFolder } from "@espalier/conformance";
 import { createClient } from "@espalier/contract";
+import { openDuckDb } from "@espalier/embedded";
 import { startControlPlane } from "@espalier/server";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
 /** docs/batch-inference.md, done: its pipeline over some days, a day again, a backfill, and the command without a pipeline. */
-const main = resolve(import.meta.dirname, "../main.ts");
-const guide = readFileSync(new URL("../../../../docs/batch-inference.md", import.meta.url), "utf8");
+const main = resolve(import.meta.dirname, "../../apps/cli/src/main.ts");
+const guide = readFileSync(new URL("../../docs/batch-inference.md", import.meta.url), "utf8");
 const snippets = Object.fromEntries(
   [...guide.matchAll(/^```\S+ (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, text]) => [name ?? "", text ?? ""]),
 );
 let folder: string;
+
+type Row = Awaited<ReturnType<Awaited<ReturnType<typeof openDuckDb>>["rows"]>>[number];
 
 const columns = ["distance", "hour", "rain"];
 const train = `
@@ -44,12 +47,13 @@ async function json(...words: string[]): Promise<Record<string, unknown>> {
   return JSON.parse(out) as Record<string, unknown>;
 }
 
-async function sql(text: string): Promise<Record<string, unknown>[]> {
-  const { DuckDBInstance } = await import("@duckdb/node-api");
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const rows = (await connection.runAndReadAll(text)).getRowObjectsJson();
-  connection.closeSync();
-  return rows;
+async function sql(text: string): Promise<Row[]> {
+  const database = await openDuckDb({ threads: 1 });
+  try {
+    return await database.rows(text);
+  } finally {
+    await database.close();
+  }
 }
 
 /** As `espalier schedule backfill`, by a control plane that this test ends. */
@@ -87,7 +91,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function days(): Promise<Record<string, unknown>[]> {
+async function days(): Promise<Row[]> {
   await json("dataset", "checkout", "ride-predictions", "./predictions", "--overwrite");
   return sql(
     `SELECT "date"::VARCHAR AS day, count(*)::INTEGER AS n, sum(score)::DECIMAL(18, 6)::VARCHAR AS total
