@@ -12,7 +12,7 @@ export interface RequestLogging {
   slowSeconds: number;
 }
 
-export const defaultRequestLogging: RequestLogging = { requests: "problems", slowSeconds: 1 };
+const defaultRequestLogging: RequestLogging = { requests: "problems", slowSeconds: 1 };
 
 /** A request over any transport, once it is answered. */
 export interface AnsweredRequest {
