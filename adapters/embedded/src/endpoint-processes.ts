@@ -56,6 +56,7 @@ export function versionKey(spec: Pick<EndpointSpec, "capture">, version: ServedV
   const key = `${readable}-${version.digest.replace("sha256:", "").slice(0, 12)}`;
   const settings = {
     ...(version.runtime === undefined ? {} : { runtime: version.runtime }),
+    ...(version.python === undefined ? {} : { python: version.python }),
     ...(spec.capture === undefined ? {} : { capture: spec.capture }),
     ...(isShadow(version) ? { shadow: true } : {}),
   };

@@ -1,4 +1,4 @@
-import { type StdioOptions, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Server } from "node:http";
 import { dirname, join } from "node:path";
@@ -12,9 +12,10 @@ const descriptor = 3;
 export async function spawnSuccessor(server: Server, announceFile: string | undefined): Promise<number> {
   if (announceFile === undefined) throw new Error("it could announce itself nowhere (--announce)");
   const command = await successorCommand(announceFile);
-  // Node hands the descriptor of a server's handle to the child, though its types know only of streams.
-  const stdio = ["ignore", "inherit", "inherit", server] as unknown as StdioOptions;
-  const child = spawn(process.execPath, [...command, "--listen-fd", String(descriptor)], { stdio, detached: true });
+  const child = spawn(process.execPath, [...command, "--listen-fd", String(descriptor)], {
+    stdio: ["ignore", "inherit", "inherit", listeningDescriptor(server)],
+    detached: true,
+  });
   const died = new Promise<never>((_, reject) => {
     child.once("error", reject);
     child.once("exit", (code, signal) => reject(new Error(`it ended with ${code ?? signal}`)));
@@ -28,6 +29,13 @@ export async function spawnSuccessor(server: Server, announceFile: string | unde
   }
   child.kill("SIGKILL");
   throw new Error(`it did not serve within ${startMilliseconds / 1000} s`);
+}
+
+/** Node has no documented way to it on an `http.Server`; a test holds that this one goes on to work. */
+function listeningDescriptor(server: Server): number {
+  const { fd } = (server as unknown as { _handle?: { fd?: number } })._handle ?? {};
+  if (fd === undefined || fd < 0) throw new Error("its socket has no descriptor here");
+  return fd;
 }
 
 /** `successor.json` beside the announcement, where a newer program is to take over; else what this process was started with. */
