@@ -58,6 +58,19 @@ test("an endpoint is what is declared: made, followed as its alias moves, change
   expect((await client.call("endpoints.get", { params })).captureRate).toBe(0.5);
   expect((await client.call("endpoints.rollouts", { params })).items).toHaveLength(before);
 
+  // What somebody sets by hand stays until somebody applies.
+  await client.call("endpoints.deploy", {
+    params,
+    body: { model: "clicks", version: "1", captureRate: 0.1, gate: "none" },
+  });
+  expect(await plan(client)).toMatchObject({
+    action: "hold",
+    reason: expect.stringContaining("not those that were applied"),
+    changes: [{ field: "capture.rate", from: 0.1, to: 0.5 }],
+  });
+  expect(await apply(client)).toMatchObject({ outcome: "done" });
+  expect((await client.call("endpoints.get", { params })).captureRate).toBe(0.5);
+
   // The alias moves on.
   await register(client, "second");
   await promote(client, 2);

@@ -1,4 +1,4 @@
-import { type EndpointSpec, EspalierError, isEspalierError } from "@espalier/core";
+import { digestOfJson, type EndpointSpec, EspalierError, isEspalierError } from "@espalier/core";
 import type { EndpointConfig } from "@espalier/host";
 import type { DeclarationRow } from "../db/queries/declarations.ts";
 import type { EndpointRow } from "../db/queries/endpoints.ts";
@@ -27,8 +27,10 @@ export interface EndpointDifference {
   changes: FieldChange[];
   wanted?: WantedSettings;
   current?: EndpointRow;
-  /** `model/version` that the declaration means now. */
+  /** The version that the declaration means now, with how it is to take over. Only to be compared. */
   target?: string;
+  /** Everything else that it means. Only to be compared. */
+  settings: string;
   reason?: string;
   problem?: EspalierError;
 }
@@ -51,12 +53,21 @@ export async function endpointDifference(
 ): Promise<EndpointDifference> {
   const found = await record.endpoints.get(name);
   const current = found?.deletedAt === undefined ? found : undefined;
-  const base = { name, config, changes: [], ...(current === undefined ? {} : { current }) };
   const { found: others, missing: absent } = await lookBeside(record, config, at);
   const missing = absent.length === 0 ? undefined : absent.join("; ");
   const beside = new Map(
     [...others].map(([reference, { name: model, version }]) => [reference, { model, version: String(version) }]),
   );
+  const settings = digestOfJson(
+    JSON.parse(
+      JSON.stringify([
+        endpointSettings(config, undefined, beside),
+        besideVersions(config, beside),
+        config.runtime ?? null,
+      ]),
+    ),
+  );
+  const base = { name, config, settings, changes: [], ...(current === undefined ? {} : { current }) };
   const wanted: WantedSettings = {
     settings: endpointSettings(config, current?.spec, beside),
     beside: besideVersions(config, beside),
@@ -66,7 +77,7 @@ export async function endpointDifference(
   if (config.model === undefined) {
     if (current === undefined)
       return { ...base, action: "none", reason: "a `deploy` step or `espalier deploy` makes it" };
-    return { ...base, wanted, changes, action: changes.length === 0 ? "none" : "update" };
+    return { ...base, wanted, changes, ...ofSettings(changes, { settings, row, insist }) };
   }
   const resolved = await resolveModel(record, config.model, at);
   if (resolved.version === undefined) {
@@ -75,7 +86,7 @@ export async function endpointDifference(
     return { ...base, action: current === undefined ? "create" : "update", problem: error };
   }
   const { version } = resolved;
-  const target = `${version.name}/${version.version}`;
+  const target = targetOf(version, config);
   const rollout = (await record.rollouts.active()).find((one) => one.endpoint === name);
   const whole = {
     ...base,
@@ -86,18 +97,15 @@ export async function endpointDifference(
   };
   const under = underWay(rollout, version);
   if (under !== undefined || serves(current?.spec, version)) {
-    const reason = [under, missing].filter((text) => text !== undefined).join("; ");
-    return {
-      ...whole,
-      action: changes.length === 0 ? "none" : "update",
-      ...(reason === "" ? {} : { reason }),
-    };
+    const { action, reason: why } = ofSettings(changes, { settings, row, insist });
+    const reason = [under, why, missing].filter((text) => text !== undefined).join("; ");
+    return { ...whole, action, ...(reason === "" ? {} : { reason }) };
   }
   if (!insist && row?.target === target && !isToBeRetried(row)) {
-    const action = changes.length === 0 ? "hold" : "update";
+    const { action } = ofSettings(changes, { settings, row, insist });
     return {
       ...whole,
-      action,
+      action: action === "update" ? action : "hold",
       reason: `${await whyHeld(record, name, version)}; \`espalier apply ${name}\` tries it again`,
     };
   }
@@ -109,6 +117,25 @@ export async function endpointDifference(
     takeover: { version, ...(from === undefined ? {} : { from: `${from.model}@${from.version}` }) },
     ...(problem === undefined ? {} : { problem }),
   };
+}
+
+/** Settings that were acted on and differ since were changed by hand, or could not be had: they stay so as well. */
+function ofSettings(
+  changes: readonly FieldChange[],
+  { settings, row, insist }: { settings: string; row: DeclarationRow | undefined; insist: boolean },
+): { action: "none" | "update" | "hold"; reason?: string } {
+  if (changes.length === 0) return { action: "none" };
+  if (insist || row === undefined || row.settings !== settings || isToBeRetried(row)) return { action: "update" };
+  const failed = row.state === "failed" && row.message !== undefined ? `: ${row.message}` : "";
+  return {
+    action: "hold",
+    reason: `its settings are not those that were applied${failed}; \`espalier apply ${row.name}\` sets them`,
+  };
+}
+
+function targetOf({ name, version }: ModelVersionRow, { gate, strategy, rollout, runtime }: EndpointConfig): string {
+  const how = JSON.parse(JSON.stringify([gate ?? null, strategy ?? null, rollout ?? null, runtime ?? null]));
+  return `${name}/${version} ${digestOfJson(how)}`;
 }
 
 /** It failed of something that may pass, and is tried again by itself. */

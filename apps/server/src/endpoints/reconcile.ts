@@ -61,12 +61,16 @@ async function reconcileAlone(
   }
   if (difference.action === "wait")
     return end("waiting", { state: "waiting", message: difference.reason, tried: false });
-  if (difference.action === "hold") return end("held", { state: "settled", message: difference.reason, tried: false });
-  const { target } = difference;
+  if (difference.action === "hold") {
+    // Why it failed stays on record.
+    if (row.state === "failed") return { difference, outcome: "held" };
+    return end("held", { state: "settled", message: difference.reason, tried: false });
+  }
+  const { target, settings } = difference;
   if (!insist && row.target === target && isToBeRetried(row) && row.dueAt > Date.now()) {
     return { difference, outcome: "failed" };
   }
-  if (difference.action === "none") return end("unchanged", { state: "settled", target, tried: false });
+  if (difference.action === "none") return end("unchanged", { state: "settled", target, settings, tried: false });
   try {
     await changeEndpoint(plane, difference, by);
   } catch (thrown) {
@@ -82,11 +86,12 @@ async function reconcileAlone(
       message: error.message,
       tried: true,
       target,
+      settings,
       // Without a time it is not tried again: the same version would be for ever.
       ...(passes ? { againInMilliseconds: wait } : {}),
     });
   }
-  return end("done", { state: "settled", target, tried: true });
+  return end("done", { state: "settled", target, settings, tried: true });
 }
 
 async function settle(plane: ControlPlane, row: DeclarationRow, told: DeclarationOutcome): Promise<void> {
@@ -94,7 +99,8 @@ async function settle(plane: ControlPlane, row: DeclarationRow, told: Declaratio
     row.state === told.state &&
     row.code === told.code &&
     row.message === told.message &&
-    (told.target === undefined || row.target === told.target);
+    (told.target === undefined || row.target === told.target) &&
+    (told.settings === undefined || row.settings === told.settings);
   if (same && !told.tried) return;
   await plane.record.declarations.settle(row, told);
   if (told.state !== "failed" || same) return;

@@ -14,8 +14,9 @@ export interface DeclarationRow {
   name: string;
   declaration: Json;
   state: DeclarationState;
-  /** `model/version` that was last acted on. */
+  /** The version and the settings that were last acted on, as `EndpointDifference` names them. */
   target?: string;
+  settings?: string;
   code?: ErrorCode;
   message?: string;
   tries: number;
@@ -28,6 +29,7 @@ export interface DeclarationRow {
 export interface DeclarationOutcome {
   state: Exclude<DeclarationState, "pending">;
   target?: string | undefined;
+  settings?: string | undefined;
   code?: ErrorCode | undefined;
   message?: string | undefined;
   /** Something was done, and not only looked at: counts as a try. */
@@ -90,12 +92,13 @@ export function createDeclarationQueries(database: RecordDatabase): DeclarationQ
       if (row === undefined) throw new EspalierError("INTERNAL", `The declaration of ${name} was not kept`);
       return row;
     },
-    settle: async (row, { state, target, code, message, tried, againInMilliseconds }) => {
+    settle: async (row, { state, target, settings, code, message, tried, againInMilliseconds }) => {
       await kysely
         .updateTable("endpoint_declarations")
         .set({
           state,
           ...(target === undefined ? {} : { target }),
+          ...(settings === undefined ? {} : { settings }),
           code: code ?? null,
           message: message ?? null,
           tries: state === "failed" ? row.tries + (tried ? 1 : 0) : 0,
@@ -123,6 +126,7 @@ function toRow(row: Selectable<EndpointDeclarationsTable>): DeclarationRow {
     declaration: fromJson(row.declaration),
     state: row.state as DeclarationState,
     ...present("target", row.target),
+    ...present("settings", row.settings),
     ...present("code", row.code as ErrorCode | null),
     ...present("message", row.message),
     tries: row.tries,

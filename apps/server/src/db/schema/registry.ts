@@ -140,6 +140,7 @@ export interface EndpointDeclarationsTable {
   declaration: string;
   state: string;
   target: string | null;
+  settings: string | null;
   code: string | null;
   message: string | null;
   tries: number;
