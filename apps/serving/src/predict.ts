@@ -77,13 +77,14 @@ export async function predict<Parsed extends ParsedRequest, Answer>(
     const { signature } = served.model;
     const parsed = request.parse(signature, served);
     const parsedAt = performance.now();
-    const { timing, outputs } = await run(served, request, parsed);
+    const { timing, outputs } = await run(served, request, parsed, parsedAt);
     const predictionId = request.predictionId ?? predictionIdOf(parsed.id) ?? ulid();
     const prediction = { served, parsed, predictionId, outputs };
-    served.statistics.succeeded({ rows: parsed.table.rows, startedAt: request.startedAt, parsedAt, timing });
     const answer = render(prediction);
-    served.statistics.rendered(performance.now() - timing.endedAt);
-    if (request.trace !== undefined) tracePhases(request.trace, request.startedAt, parsedAt, timing);
+    const finishedAt = performance.now();
+    const { startedAt, trace } = request;
+    served.statistics.succeeded({ rows: parsed.table.rows, startedAt, parsedAt, timing, finishedAt });
+    if (trace !== undefined) tracePhases(trace, startedAt, parsedAt, timing, finishedAt);
     if (request.explain !== true && isSampled(context, request, served)) {
       capture(request, prediction, payloadOf === undefined ? undefined : () => payloadOf(answer));
     }
@@ -100,18 +101,20 @@ async function run(
   served: ServedModel,
   request: PredictRequest<ParsedRequest>,
   parsed: ParsedRequest,
+  parsedAt: number,
 ): Promise<{ timing: RunTiming; outputs: ModelOutput[] }> {
   const { model, name } = served;
-  const given = Math.min(request.deadline ?? Number.POSITIVE_INFINITY, parsed.deadline ?? Number.POSITIVE_INFINITY);
-  if (given <= Date.now()) throw new EspalierError("TIMEOUT", "The request's deadline had passed before it was read");
   const timing: RunTiming = { queuedAt: 0, startedAt: 0, endedAt: 0 };
-  const call: ModelCall = {
-    timing,
-    ...(given === Number.POSITIVE_INFINITY ? {} : { deadline: given }),
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
-    ...(parsed.params === undefined ? {} : { params: parsed.params }),
-  };
-  const queuedAt = performance.now();
+  const call: ModelCall = { timing };
+  const deadline = earlier(request.deadline, parsed.deadline);
+  if (deadline !== undefined) {
+    if (deadline <= Date.now()) {
+      throw new EspalierError("TIMEOUT", "The request's deadline had passed before it was read");
+    }
+    call.deadline = deadline;
+  }
+  if (request.signal !== undefined) call.signal = request.signal;
+  if (parsed.params !== undefined) call.params = parsed.params;
   let outputs: ModelOutput[];
   if (request.explain === true) {
     if (model.explain === undefined) {
@@ -122,15 +125,28 @@ async function run(
     outputs = await model.explain(parsed.table, call);
   } else outputs = await model.predict(parsed.table, call);
   // A runtime that does not say when it ran: it ran all the time.
-  if (timing.endedAt === 0) Object.assign(timing, { queuedAt, startedAt: queuedAt, endedAt: performance.now() });
+  if (timing.endedAt === 0) {
+    Object.assign(timing, { queuedAt: parsedAt, startedAt: parsedAt, endedAt: performance.now() });
+  }
   return { timing, outputs };
 }
 
-function tracePhases(trace: RequestTrace, startedAt: number, parsedAt: number, timing: RunTiming): void {
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
+
+function tracePhases(
+  trace: RequestTrace,
+  startedAt: number,
+  parsedAt: number,
+  timing: RunTiming,
+  finishedAt: number,
+): void {
   trace.child("decode", startedAt, parsedAt);
   trace.child("queue", timing.queuedAt, timing.startedAt);
   trace.child("infer", timing.startedAt, timing.endedAt);
-  trace.child("encode", timing.endedAt, performance.now());
+  trace.child("encode", timing.endedAt, finishedAt);
 }
 
 const predictionIdPattern = /^[\w.:/-]{1,128}$/;

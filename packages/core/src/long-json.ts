@@ -1,5 +1,9 @@
 /** May be one of 64 bits: not the digits of a fraction, which nearly every logged value has. Longer ones are no 64-bit integers. */
-const longNumber = /(?:^|[\s:,[])(-?[1-9]\d{15,19})(?![\d.eE])/;
+const longNumber = /(?:^|[,[: \n\t\r])(-?[1-9]\d{15,19})(?![\d.eE])/;
+
+/** What nearly every text is told by, in half the time. */
+const eightDigits = /[,[: \n\t\r]-?[1-9]\d\d\d\d\d\d\d/;
+const onlyNumber = /^-?\d/;
 
 interface RawJson {
   rawJSON(text: string): unknown;
@@ -12,6 +16,7 @@ const engine = JSON as unknown as RawJson;
  */
 export function parseLongJson(text: string): unknown {
   // Only a text that may hold such a number is read the longer way.
+  if (!eightDigits.test(text) && !onlyNumber.test(text)) return JSON.parse(text);
   if (!longNumber.test(text)) return JSON.parse(text);
   const mark = `${crypto.randomUUID()}:`;
   let parsed: unknown;

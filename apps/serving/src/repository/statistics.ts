@@ -32,12 +32,16 @@ export interface StatisticsView {
 
 export interface ModelStatistics {
   view(): StatisticsView;
-  /** A request that was answered. `startedAt` and `parsedAt` are of `performance.now()`. */
-  succeeded(request: { rows: number; startedAt: number; parsedAt: number; timing: Partial<RunTiming> }): void;
+  /** A request whose answer is made. Times are of `performance.now()`. */
+  succeeded(request: {
+    rows: number;
+    startedAt: number;
+    parsedAt: number;
+    timing: Partial<RunTiming>;
+    finishedAt: number;
+  }): void;
   /** A request of this model that was refused or failed. */
   failed(startedAt: number, error?: unknown): void;
-  /** Reading its outputs into an answer. */
-  rendered(milliseconds: number): void;
   /** One run of the model. */
   ran(rows: number, milliseconds: number): void;
 }
@@ -69,22 +73,19 @@ export function createStatistics(): ModelStatistics {
   };
   return {
     view: () => counts,
-    succeeded({ rows, startedAt, parsedAt, timing }) {
-      const now = performance.now();
-      const { queuedAt = parsedAt, startedAt: ranAt = queuedAt, endedAt = now } = timing;
-      counts.lastInference = Date.now();
+    succeeded({ rows, startedAt, parsedAt, timing, finishedAt }) {
+      const { queuedAt = parsedAt, startedAt: ranAt = queuedAt, endedAt = finishedAt } = timing;
+      counts.lastInference = Math.round(performance.timeOrigin + finishedAt);
       counts.inferenceCount += rows;
-      add(counts.success, now - startedAt);
+      add(counts.success, finishedAt - startedAt);
       add(counts.computeInput, parsedAt - startedAt);
       add(counts.queue, ranAt - queuedAt);
       add(counts.computeInfer, endedAt - ranAt);
+      add(counts.computeOutput, finishedAt - endedAt);
     },
     failed(startedAt, error) {
       add(counts.fail, performance.now() - startedAt);
       counts.failures[failureReason(error)]++;
-    },
-    rendered(milliseconds) {
-      add(counts.computeOutput, milliseconds);
     },
     ran(rows, milliseconds) {
       counts.executionCount++;
