@@ -80,16 +80,17 @@ async function measure(
   try {
     if (contender !== bare) checkAnswer(contender, server.firstAnswer);
     const loads: Measured["loads"] = [];
+    let megabytes = Number.NaN;
     for (const one of contender.loads) {
       const request = one.request(model);
       const port = request.grpc === true ? server.grpcPort : server.port;
       if (port === undefined) throw new Error(`${contender.title} has no gRPC port`);
-      loads.push({
-        load: one,
-        result: await load(port, request, { connections: one.connections ?? connections, seconds }),
-      });
+      const result = await load(port, request, { connections: one.connections ?? connections, seconds });
+      loads.push({ load: one, result });
+      // After the first load, which is JSON for all of them: what further protocols leave behind is not comparable.
+      if (loads.length === 1) megabytes = residentMegabytes(server.pid);
     }
-    const megabytesAboveModel = residentMegabytes(server.pid) - modelMegabytes;
+    const megabytesAboveModel = megabytes - modelMegabytes;
     return { contender, loads, coldStartSeconds: server.coldStartSeconds, megabytesAboveModel };
   } finally {
     await server.stop();

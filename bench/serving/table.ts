@@ -5,7 +5,7 @@ export interface Measured {
   contender: Contender;
   loads: { load: ContenderLoad; result: LoadResult }[];
   coldStartSeconds: number;
-  /** Of all its processes, after the load, without the model file's size. */
+  /** Of all its processes, after the JSON load, without the model file's size. */
   megabytesAboveModel: number;
 }
 

@@ -104,19 +104,25 @@ const infer = (request: Parameters<typeof inferRequest.encode>[0], options?: Par
 
 describe("ModelInfer", () => {
   test("raw inputs are answered raw, with id and version", async () => {
-    const { response, metadata } = await infer(rawRequest);
+    const { response } = await infer(rawRequest);
     expect(response).toMatchObject({ model_name: "tiny", model_version: "3", id: "call-7" });
     expect(response?.outputs).toMatchObject([{ name: "total", datatype: "FP32", shape: [2, 1] }]);
     const [raw] = response?.raw_output_contents ?? [];
     expect(raw).toEqual(Buffer.from(new Float32Array([101.5, 32.5]).buffer));
-    expect(metadata.get("x-espalier-model-version")).toEqual(["3"]);
-    expect(metadata.get("x-espalier-prediction-id")).toEqual(["call-7"]);
   });
 
   test("typed inputs are answered typed", async () => {
     const { response } = await infer(typedRequest);
     expect(response?.raw_output_contents).toEqual([]);
     expect(response?.outputs[0]?.contents?.fp32_contents).toEqual([101.5, 32.5]);
+  });
+
+  test("without an id, or with one that is no id of a prediction, one is made and told", async () => {
+    const { response } = await infer({ ...rawRequest, id: "" });
+    expect(response?.id).toMatch(/^[0-9A-Z]{26}$/);
+    const odd = await infer({ ...rawRequest, id: "an odd id" });
+    expect(odd.response?.id).toBe("an odd id");
+    expect(String(odd.metadata.get("x-espalier-prediction-id"))).toMatch(/^[0-9A-Z]{26}$/);
   });
 
   test("the caller's prediction id and capture decision count", async () => {

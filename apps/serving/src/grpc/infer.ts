@@ -78,20 +78,17 @@ async function answerInfer(serving: Serving, message: Buffer, call: GrpcCall): P
       },
       ({ served, parsed, predictionId, outputs }) => {
         const selected = selectOutputs(outputs, parsed.outputs, rows).map(({ output }) => output);
+        const id = parsed.id ?? predictionId;
         const response = inferResponse.encode({
           model_name: served.name,
           model_version: served.version,
-          id: parsed.id ?? predictionId,
+          id,
           ...answerTensors(selected, rows, request.raw_input_contents.length > 0),
         });
-        return {
-          message: response,
-          headers: {
-            [servingHeaders.version]: served.version,
-            [servingHeaders.predictionId]: predictionId,
-            "x-request-id": givenRequestId(call) ?? predictionId,
-          },
-        };
+        // A header that is another one in every answer costs more than the answer: what the message says is not said twice.
+        return id === predictionId
+          ? { message: response }
+          : { message: response, headers: { [servingHeaders.predictionId]: predictionId } };
       },
     );
   } catch (error) {
