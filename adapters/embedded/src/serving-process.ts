@@ -29,6 +29,9 @@ export interface StartOptions {
 const announceFile = (folder: string): string => join(folder, "announce.json");
 const processFile = (folder: string): string => join(folder, "process.json");
 
+/** A smaller place for young objects: a busy server keeps to less memory, and is as fast. */
+const nodeFlags = ["--max-semi-space-size=8"];
+
 /** Variables that a serving process may see, beside OpenTelemetry's; no secret of the control plane is among them. */
 const passedVariables = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
 
@@ -116,7 +119,7 @@ async function spawnDetached({ folder, command, label }: StartOptions): Promise<
   await rm(announceFile(folder), { force: true });
   const log = openSync(join(folder, "log"), "a");
   try {
-    const child = spawn(process.execPath, [...command, "--announce", announceFile(folder)], {
+    const child = spawn(process.execPath, [...nodeFlags, ...command, "--announce", announceFile(folder)], {
       detached: true,
       stdio: ["ignore", log, log],
       cwd: folder,
