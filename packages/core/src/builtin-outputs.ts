@@ -7,6 +7,7 @@ export const builtinOutputs = {
   sql: {},
   evaluate: { report: "value", predictions: "parquet" },
   "batch-predict": { predictions: "tree", rejects: "parquet", report: "value" },
+  "export-onnx": { model: "model", report: "value" },
   gate: { model: "model", verdict: "value" },
   "replace-partitions": { dataset: "tree", version: "value" },
   register: { version: "value" },

@@ -21,6 +21,8 @@ export interface BuiltinDeclaration {
   otherOutputs?: readonly ArtifactType[];
   /** Implementation library that decides the bytes (`duckdb 1.5.6`); part of the cache key. */
   engine?: string;
+  /** true: it runs programs of the step's `environment:`, which others have no use for. */
+  environment?: boolean;
   /** true: it has a folder that outlives attempts, and goes on with what an attempt that was killed left there. */
   checkpoint?: boolean;
   /** false: runs every time (`deploy` reconciles). */

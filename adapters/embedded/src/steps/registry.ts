@@ -1,6 +1,7 @@
 import type { DataBuiltin } from "@espalier/core";
 import { batchPredictBuiltin } from "./batch-predict.ts";
 import { evaluateBuiltin } from "./evaluate.ts";
+import { exportOnnxBuiltin } from "./export-onnx.ts";
 import { gateBuiltin } from "./gate.ts";
 import { sqlBuiltin } from "./sql.ts";
 import { validateBuiltin } from "./validate.ts";
@@ -12,4 +13,5 @@ export const dataBuiltins: readonly DataBuiltin[] = [
   evaluateBuiltin,
   gateBuiltin,
   batchPredictBuiltin,
+  exportOnnxBuiltin,
 ];

@@ -32,6 +32,7 @@ const options: CheckOptions = {
       inputs: { model: { types: ["model"], required: true }, data: { types: ["parquet"], required: true } },
       outputs: { report: "value", predictions: "parquet" },
     }),
+    data("convert", { environment: true }),
     data("gate", {
       inputs: {
         candidate: { types: ["model"], required: true },
@@ -93,6 +94,14 @@ const one: [string, Record<string, StepIr>, string][] = [
   ["both run and uses", { x: { run: "true", uses: "./a.ts#train" } }, "run-or-uses /steps/x/uses"],
   ["an empty command", { x: { run: " " } }, "run-or-uses /steps/x/run"],
   ["a reserved name", { params: { run: "true" } }, "reserved-name /steps/params"],
+  [
+    "an environment for a built-in that runs nothing in one",
+    {
+      x: { uses: "convert", environment: { python: "./requirements.txt" } },
+      gate: { ...gate, environment: { python: "./requirements.txt" } },
+    },
+    "misplaced-key /steps/gate/environment",
+  ],
   ["an unknown built-in", { x: { uses: "sqll" } }, "unknown-builtin /steps/x/uses"],
   ["with on a command", { x: { run: "true", with: { a: 1 } } }, "misplaced-key /steps/x/with"],
   ["a source of a built-in", { gate: { ...gate, source: "./src" } }, "misplaced-key /steps/gate/source"],

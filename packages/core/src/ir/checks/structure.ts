@@ -52,6 +52,7 @@ export const fittingKeys: Check = (context) =>
     const builtin = context.builtin(step);
     if (builtin !== undefined) {
       for (const key of ["source", "environment", "checkpoint"] as const) {
+        if (key === "environment" && builtin.environment === true) continue;
         if (step[key] !== undefined) faults.push(wrong(key, `has no meaning for the built-in step \`${step.uses}\``));
       }
       if (builtin.kind === "record") {
