@@ -109,7 +109,7 @@ describe.skipIf(registry === "")(`an image in a registry${noRegistry}`, () => {
         Layers: pushed.layers.map(({ digest }) => digest),
       });
       const copy = join(project.folder, "copy");
-      run("skopeo", "copy", "--src-tls-verify=false", `${name}:1`, `oci:${copy}:1`);
+      run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", `${name}:1`, `oci:${copy}:1`);
       expect(readFileSync(join(copy, "index.json"), "utf8")).toContain(pushed.digest);
       const signatures = `${name}:sha256-${pushed.digest.slice(7)}.sig`;
       expect(JSON.parse(run("skopeo", "inspect", "--raw", "--tls-verify=false", signatures)).layers).toHaveLength(1);

@@ -22,7 +22,7 @@ import {
 import type { OciConfig } from "./oci-config.ts";
 import { type RegistryCredentials, storedCredentials } from "./oci-credentials.ts";
 import { fromRegistryFetch } from "./oci-errors.ts";
-import { connectRegistry, type RegistryClient } from "./oci-registry-client.ts";
+import { connectRegistry, discard, type RegistryClient } from "./oci-registry-client.ts";
 import { uploadBlob } from "./oci-upload.ts";
 
 const manifestTypes = [ociIndexType, ociManifestType, dockerIndexType, dockerManifestType];
@@ -51,7 +51,7 @@ export function createOciImageRegistry(config: OciConfig, host: OciHost = {}): I
       const name = place(repository);
       const request = { method: "HEAD", repository: name, what: "asking for a blob", allowed: [404] } as const;
       const response = await client.send({ ...request, target: `${name}/blobs/${checkedDigest(digest)}` });
-      await response.body?.cancel();
+      await discard(response);
       return response.ok;
     },
     async putBlob(repository, descriptor, body, options = {}) {
@@ -81,7 +81,7 @@ export function createOciImageRegistry(config: OciConfig, host: OciHost = {}): I
         body: manifest,
         headers: { "content-type": mediaType },
       });
-      await response.body?.cancel();
+      await discard(response);
       const link = subjectOf(manifest, mediaType);
       if (link !== undefined && response.headers.get("oci-subject") === null) {
         const done = listing.then(() => addToTag(repository, link.subject, link.descriptor));
@@ -124,7 +124,7 @@ export function createOciImageRegistry(config: OciConfig, host: OciHost = {}): I
         });
         const isIndex = response.headers.get("content-type")?.includes("json") ?? false;
         if (!response.ok || !isIndex) {
-          await response.body?.cancel();
+          await discard(response);
           return referrersUnderTag(repository, digest);
         }
         found.push(...readReferrers(await bounded(client, response, what)));

@@ -38,6 +38,7 @@ export interface RegistryClient {
 
 const answerMilliseconds = 300_000;
 const defaultTries = 4;
+const discardMilliseconds = 30_000;
 const largestErrorBytes = 64 * 1024;
 const redirects = [301, 302, 303, 307, 308];
 
@@ -64,7 +65,7 @@ export function connectRegistry(connection: RegistryConnection): RegistryClient 
       if (response.status !== 401 || challenged) return response;
       const challenge = parseChallenge(response.headers.get("www-authenticate"));
       if (challenge === undefined) return response;
-      await response.body?.cancel();
+      await discard(response);
       const credentials = await connection.credentials(request.repository);
       held.set(scope, await answerChallenge(challenge, registry, scope, credentials, plainHttp));
     }
@@ -78,7 +79,7 @@ export function connectRegistry(connection: RegistryConnection): RegistryClient 
       const location = response.headers.get("location");
       const isRead = request.method === "GET" || request.method === "HEAD";
       if (!isRead || !redirects.includes(response.status) || location === null) return response;
-      await response.body?.cancel();
+      await discard(response);
       target = new URL(location, target);
       if (hops >= 5 || (target.protocol !== "https:" && !plainHttp)) {
         throw new EspalierError(
@@ -130,6 +131,27 @@ export function connectRegistry(connection: RegistryConnection): RegistryClient 
       }
     },
   };
+}
+
+/**
+ * Reads an answer of which only the head counts, so that its connection serves the next request. What is long or slow is not worth that, and a
+ * connection that breaks now takes nothing with it.
+ */
+export async function discard(response: Response): Promise<void> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  const giveUp = (): void => void reader.cancel().catch(() => undefined);
+  const timer = setTimeout(giveUp, discardMilliseconds);
+  try {
+    for (let bytes = 0; bytes <= largestErrorBytes; ) {
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+      if (done || value === undefined) return;
+      bytes += value.byteLength;
+    }
+    giveUp();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Nobody listens, or there is no such host: that does not change within a second. */

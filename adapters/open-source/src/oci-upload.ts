@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type ByteStream, EspalierError, isEspalierError, type OciDescriptor } from "@espalier/core";
-import type { RegistryClient } from "./oci-registry-client.ts";
+import { discard, type RegistryClient } from "./oci-registry-client.ts";
 
 /** Held in memory, so that a piece that was lost on its way can be sent again. Registries refuse pieces below 5 MiB, but for the last. */
 const pieceBytes = 16 * 1024 * 1024;
@@ -49,7 +49,7 @@ async function begin(
     body: new Uint8Array(),
     ...(mountFrom === undefined ? {} : { alsoPull: mountFrom }),
   });
-  await response.body?.cancel();
+  await discard(response);
   return response.status === 201 ? undefined : locationOf(client, response, what);
 }
 
@@ -81,7 +81,7 @@ async function sendPieces(client: RegistryClient, upload: BlobUpload, begun: str
     // The registry drops what it has by itself some day; this only spares its disk.
     await client
       .send({ method: "DELETE", target: location, repository, what: "giving up an upload", tries: 1 })
-      .then((response) => response.body?.cancel())
+      .then(discard)
       .catch(() => undefined);
     throw error;
   }
@@ -95,7 +95,7 @@ async function sendPieces(client: RegistryClient, upload: BlobUpload, begun: str
     body: piece,
     headers: { "content-type": "application/octet-stream" },
   });
-  await response.body?.cancel();
+  await discard(response);
 }
 
 /** The last piece comes whole as well: the digest is checked before it is sent. */
@@ -146,7 +146,7 @@ async function sendPiece(
         // A second time it may be another part of the piece that is missing.
         tries: 1,
       });
-      await response.body?.cancel();
+      await discard(response);
       return locationOf(client, response, what);
     } catch (error) {
       const isRangeRefused = isEspalierError(error) && error.details["status"] === 416;
@@ -168,7 +168,7 @@ async function statusOf(
 ): Promise<{ location: string; bytes: number }> {
   const what = "asking how much has arrived";
   const response = await client.send({ method: "GET", target: location, repository, what, allowed: [404, 416] });
-  await response.body?.cancel();
+  await discard(response);
   const end = /(\d+)-(\d+)/.exec(response.headers.get("range") ?? "")?.[2];
   if (response.status === 404 || response.status === 416 || end === undefined) throw forgotten(client);
   // `0-0` stands for nothing as well as for one byte, and pieces are larger than that.
