@@ -70,9 +70,17 @@ function floatTensor(name: string, dimensions: readonly number[], values: readon
   );
 }
 
-function tensorValue(field: 11 | 12, name: string, type: OnnxElementType, ...tail: readonly number[]): Buffer {
+/** `rows`: how many the graph takes; any number when absent. */
+function tensorValue(
+  field: 11 | 12,
+  name: string,
+  type: OnnxElementType,
+  tail: readonly number[],
+  rows?: number,
+): Buffer {
   const sizes = tail.map((size) => messageField(1, integerField(1, size)));
-  const shape = messageField(2, messageField(1, bytesField(2, "rows")), ...sizes);
+  const first = messageField(1, rows === undefined ? bytesField(2, "rows") : integerField(1, rows));
+  const shape = messageField(2, first, ...sizes);
   return messageField(
     field,
     bytesField(1, name),
@@ -98,8 +106,8 @@ export function logisticModel(weights: readonly number[], bias: number): Buffer 
     node("Sigmoid", ["sum"], ["probability"]),
     floatTensor("weights", [weights.length, 1], weights),
     floatTensor("bias", [1], [bias]),
-    tensorValue(11, "input", "float", weights.length),
-    tensorValue(12, "probability", "float", 1),
+    tensorValue(11, "input", "float", [weights.length]),
+    tensorValue(12, "probability", "float", [1]),
   );
 }
 
@@ -124,21 +132,22 @@ export function columnModel(): Buffer {
     node("Add", ["amount", "looked_up"], ["partial"]),
     node("Add", ["partial", "city_value"], ["total"]),
     floatTensor("table", [4], [0, 10, 20, 30]),
-    tensorValue(11, "amount", "float", 1),
-    tensorValue(11, "grade", "int64", 1),
-    tensorValue(11, "city", "string", 1),
-    tensorValue(12, "total", "float", 1),
+    tensorValue(11, "amount", "float", [1]),
+    tensorValue(11, "grade", "int64", [1]),
+    tensorValue(11, "city", "string", [1]),
+    tensorValue(12, "total", "float", [1]),
   );
 }
 
-/** Answers each input under `<name>_out`. `shape`: dimensions after the rows. */
+/** Answers each input under `<name>_out`. `shape`: dimensions after the rows; `rows`: the only number of rows that the graph takes. */
 export function identityModel(
   fields: readonly { name: string; type: OnnxElementType; shape?: readonly number[] }[],
+  rows?: number,
 ): Buffer {
   return model(
     ...fields.map(({ name }) => node("Identity", [name], [`${name}_out`])),
-    ...fields.map(({ name, type, shape = [] }) => tensorValue(11, name, type, ...shape)),
-    ...fields.map(({ name, type, shape = [] }) => tensorValue(12, `${name}_out`, type, ...shape)),
+    ...fields.map(({ name, type, shape = [] }) => tensorValue(11, name, type, shape, rows)),
+    ...fields.map(({ name, type, shape = [] }) => tensorValue(12, `${name}_out`, type, shape, rows)),
   );
 }
 
@@ -157,8 +166,8 @@ export function slowModel(columns: number, layers: number): Buffer {
     node("Sigmoid", ["mean"], ["probability"]),
     floatTensor("rotation", [columns, columns], rotation),
     floatTensor("share", [columns, 1], new Array<number>(columns).fill(1 / columns)),
-    tensorValue(11, "input", "float", columns),
-    tensorValue(12, "probability", "float", 1),
+    tensorValue(11, "input", "float", [columns]),
+    tensorValue(12, "probability", "float", [1]),
   );
 }
 
@@ -206,8 +215,8 @@ export function treeModel(shape: { columns: number; trees: number; depth: number
   return model(
     node("TreeEnsembleRegressor", ["input"], ["sum"], attributes, "ai.onnx.ml"),
     node("Sigmoid", ["sum"], ["probability"]),
-    tensorValue(11, "input", "float", shape.columns),
-    tensorValue(12, "probability", "float", 1),
+    tensorValue(11, "input", "float", [shape.columns]),
+    tensorValue(12, "probability", "float", [1]),
   );
 }
 

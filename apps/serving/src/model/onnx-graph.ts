@@ -210,25 +210,29 @@ function derivedSignature(
   return { format: "mlflow", payload: ".", inputs: columns, outputs };
 }
 
+/** A matrix is columns `<name>_0`, `<name>_1`, ...; everything else one column an input, with a shape where a row holds several values. */
 function graphColumns(graph: readonly TensorMetadata[], folder: string): InputColumn[] {
   const only = graph.length === 1 ? graph[0] : undefined;
   const width = only?.shape?.[1];
-  if (only !== undefined && typeof width === "number" && width > 1) {
+  if (only?.shape?.length === 2 && typeof width === "number" && width > 1) {
     const type = numericTypes[only.type ?? ""] ?? "float";
     return Array.from({ length: width }, (_, index) => ({ name: `${only.name}_${index}`, type }));
   }
-  const scalar = graph.every((input) => input.shape !== undefined && (input.shape.length <= 1 || input.shape[1] === 1));
-  if (!scalar) {
+  return graph.map(({ name, type: element = "", shape }) => {
+    const type = numericTypes[element] ?? "float";
+    const tail = shape?.slice(1);
+    if (tail?.every((size) => typeof size === "number" && size > 0) === true) {
+      return tail.every((size) => size === 1) ? { name, type } : { name, type, shape: tail as number[] };
+    }
     throw new EspalierError(
       "SIGNATURE_MISMATCH",
-      "The model has no signature, and its graph does not say how many columns it takes",
+      `The model has no signature, and its graph does not say how many values of "${name}" it takes a row`,
       {
         at: folder,
         hint: "Log the model with a signature, or put a signature.json beside it.",
       },
     );
-  }
-  return graph.map((input) => ({ name: input.name, type: numericTypes[input.type ?? ""] ?? "float" }));
+  });
 }
 
 function outputNames(signature: ModelSignature, graph: readonly TensorMetadata[]): string[] {

@@ -223,6 +223,63 @@ describe("ONNX models", () => {
     },
   );
 
+  it("a graph that was exported for one row takes more of them, one after the other; for other numbers it is refused", async () => {
+    const signature: ModelSignature = {
+      format: "onnx",
+      payload: "model.onnx",
+      inputs: [
+        { name: "image", type: "float", shape: [2] },
+        { name: "word", type: "string" },
+      ],
+      outputs: [
+        { name: "image_out", type: "float", shape: [2] },
+        { name: "word_out", type: "string" },
+      ],
+    };
+    const fields = [
+      { name: "image", type: "float", shape: [2] },
+      { name: "word", type: "string" },
+    ] as const;
+    const at = await writeModelFolder(join(folder.path, "one-row"), identityModel(fields, 1), signature);
+    const model = await openOnnxModel(at, options);
+    const row = (value: number) => [[value, -value], `w${value}`];
+    const [first, second] = await Promise.all([
+      model.predict(tableFromRows(signature, [row(1), row(2), row(3)])),
+      model.predict(tableFromRows(signature, [row(4)])),
+    ]);
+    expect(first.map(({ data }) => Array.from(data as never))).toEqual([
+      [1, -1, 2, -2, 3, -3],
+      ["w1", "w2", "w3"],
+    ]);
+    expect(second.map(({ data }) => Array.from(data as never))).toEqual([[4, -4], ["w4"]]);
+    await model.release();
+    const three = await writeModelFolder(join(folder.path, "three-rows"), identityModel(fields, 3), signature);
+    await expect(openOnnxModel(three, options)).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining("exactly 3 rows"),
+    });
+  });
+
+  it("a folder without a signature is served by what its graph says, tensors too", async () => {
+    const graph = identityModel([
+      { name: "image", type: "float", shape: [2, 3] },
+      { name: "age", type: "int64", shape: [1] },
+    ]);
+    const at = await writeModelFolder(join(folder.path, "unsigned"), graph, matrixSignature(["a"]));
+    await rm(join(at, "signature.json"));
+    await writeFile(join(at, "MLmodel"), "flavors:\n  onnx:\n    data: model.onnx\n");
+    const model = await openOnnxModel(at, options);
+    expect(model.signature.inputs).toEqual([
+      { name: "image", type: "float", shape: [2, 3] },
+      { name: "age", type: "long" },
+    ]);
+    expect(model.signature.outputs).toEqual([
+      { name: "image_out", type: "float", shape: [2, 3] },
+      { name: "age_out", type: "long", shape: [1] },
+    ]);
+    await model.release();
+  });
+
   it("the rows of warmup.json are run before a model is ready, and a bad file is named", async () => {
     const at = await writeModelFolder(join(folder.path, "warm"), columnModel(), columnSignature);
     const warm = (body: unknown) => writeFile(join(at, "warmup.json"), JSON.stringify(body));
