@@ -108,7 +108,7 @@ export function serveMany(stream: ServerHttp2Stream, call: GrpcCall, method: Grp
   });
   stream.once("end", () => {
     answered.then(
-      () => stream.end(),
+      () => (reader.isBetweenFrames() ? stream.end() : fail(stream, badRequest("The stream ends within a message"))),
       (error: unknown) => fail(stream, error),
     );
   });

@@ -1,10 +1,9 @@
-import { connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { columnModel, columnSignature, writeModelFolder } from "@espalier/conformance";
 import { Client, type ClientUnaryCall, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listen } from "../http/listen.ts";
+import { rawGrpcCall } from "../testing/raw-grpc-call.ts";
 import { type RunningServer, runServer, temporaryFolder } from "../testing/running-server.ts";
 import { framed } from "./frames.ts";
 import { createGrpcServer, type GrpcServer } from "./grpc-server.ts";
@@ -226,6 +225,20 @@ describe("ModelInfer", () => {
     expect((await infer(rawRequest)).error).toBeUndefined();
   });
 
+  test("a deadline that has passed is told", async () => {
+    const message = framed(inferRequest.encode(rawRequest));
+    const answered = await rawGrpcCall(port, `${service}/ModelInfer`, { "grpc-timeout": "0m" }, message);
+    expect(answered["grpc-status"]).toBe(String(status.DEADLINE_EXCEEDED));
+  });
+
+  test.each([
+    ["no protocol buffer", Buffer.from([0xff, 0xff])],
+    ["cut off within a field", Buffer.from([0x0a, 0x7f, 0x61])],
+  ])("a message that is %s is refused", async (_what, bytes) => {
+    const answered = await rawGrpcCall(port, `${service}/ModelInfer`, {}, framed(bytes));
+    expect(answered["grpc-status"]).toBe(String(status.INVALID_ARGUMENT));
+  });
+
   test("a cancelled call leaves the server well", async () => {
     const { error } = await infer(rawRequest, { onCall: (call) => call.cancel() });
     expect(error?.code).toBe(status.CANCELLED);
@@ -292,113 +305,5 @@ describe("the rest of the service", () => {
     const { error } = await ask("TraceSetting", [empty, {}], empty);
     expect(error?.code).toBe(status.UNIMPLEMENTED);
     expect(error?.details).toContain("ModelInfer");
-  });
-});
-
-/** What no library sends. */
-describe("bad callers", () => {
-  test.each([
-    ["no protocol buffer", Buffer.from([0xff, 0xff])],
-    ["a length behind the end", Buffer.from([0x0a, 0x7f, 0x61])],
-  ])("a message that is %s", async (_what, bytes) => {
-    const { error } = await new Promise<{ error: ServiceError | null }>((resolve) => {
-      const pass = (value: Buffer) => value;
-      client.makeUnaryRequest(`${service}/ModelInfer`, pass, pass, bytes, (error) => resolve({ error }));
-    });
-    expect(error?.code).toBe(status.INVALID_ARGUMENT);
-  });
-
-  async function statusesOf(headers: Record<string, string>, body: Buffer): Promise<Record<string, unknown>> {
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
-    const request = session.request({ ":method": "POST", ":path": `${service}/ModelInfer`, ...headers });
-    const answered: Record<string, unknown> = {};
-    request.on("response", (given) => Object.assign(answered, given));
-    request.on("trailers", (given) => Object.assign(answered, given));
-    request.resume();
-    request.end(body);
-    await new Promise((resolve) => request.once("close", resolve));
-    session.close();
-    return answered;
-  }
-
-  test("what is not gRPC gets 415", async () => {
-    expect(await statusesOf({ "content-type": "application/json" }, Buffer.from("{}"))).toMatchObject({
-      ":status": 415,
-    });
-  });
-
-  test.each([
-    ["half a message", {}, Buffer.from([0, 0, 0, 0, 9, 1]), status.INVALID_ARGUMENT],
-    ["no message", {}, Buffer.alloc(0), status.INVALID_ARGUMENT],
-    ["two messages", {}, Buffer.alloc(10), status.INVALID_ARGUMENT],
-    ["an unknown compression", { "grpc-encoding": "snappy" }, Buffer.from([1, 0, 0, 0, 1, 1]), status.UNIMPLEMENTED],
-    ["what is not gzip", { "grpc-encoding": "gzip" }, Buffer.from([1, 0, 0, 0, 1, 1]), status.INVALID_ARGUMENT],
-    [
-      "a deadline that has passed",
-      { "grpc-timeout": "0m" },
-      framed(inferRequest.encode(rawRequest)),
-      status.DEADLINE_EXCEEDED,
-    ],
-    ["a time-out that is none", { "grpc-timeout": "soon" }, Buffer.alloc(5), status.INVALID_ARGUMENT],
-  ])("%s", async (_what, headers, body, code) => {
-    const answered = await statusesOf({ "content-type": "application/grpc", ...headers }, body);
-    expect(answered["grpc-status"]).toBe(String(code));
-  });
-
-  test("bytes that are no HTTP/2 end their connection alone", async () => {
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect(port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\n\r\n"));
-      socket.on("close", () => resolve());
-      socket.on("error", reject);
-      socket.resume();
-    });
-    expect((await infer(rawRequest)).error).toBeUndefined();
-  });
-});
-
-describe("stopping", () => {
-  test("an open stream is told, what it has asked is answered, and the server ends", async () => {
-    const other = createGrpcServer(running.server.serving);
-    const otherPort = await listen(other.server, "127.0.0.1", 0);
-    const caller = new Client(`127.0.0.1:${otherPort}`, credentials.createInsecure());
-    const stream = caller.makeBidiStreamRequest(
-      `${service}/ModelStreamInfer`,
-      (value: Parameters<typeof inferRequest.encode>[0]) => inferRequest.encode(value),
-      (bytes: Buffer) => streamInferResponse.decode(bytes),
-      new Metadata(),
-    );
-    const ids: (string | undefined)[] = [];
-    const ended = new Promise<ServiceError>((resolve) => {
-      stream.on("error", resolve);
-    });
-    const first = new Promise<void>((resolve) => {
-      stream.on("data", ({ infer_response }) => {
-        ids.push(infer_response?.id);
-        resolve();
-      });
-    });
-    stream.write(rawRequest);
-    await first;
-    await other.close();
-    expect((await ended).code).toBe(status.UNAVAILABLE);
-    expect(ids).toEqual(["call-7"]);
-    caller.close();
-  });
-
-  test("a message of which half has come does not keep the server for ever", async () => {
-    const other = createGrpcServer(running.server.serving);
-    const otherPort = await listen(other.server, "127.0.0.1", 0);
-    const session = connectHttp2(`http://127.0.0.1:${otherPort}`);
-    const headers = { ":method": "POST", ":path": `${service}/ModelInfer`, "content-type": "application/grpc" };
-    const request = session.request(headers);
-    const answered = new Promise<Record<string, unknown>>((resolve) => {
-      request.on("response", resolve);
-    });
-    request.on("error", () => request.close());
-    request.write(Buffer.from([0, 0, 0, 0, 9, 1]));
-    await new Promise((resolve) => other.server.once("stream", resolve));
-    await other.close();
-    expect(await answered).toMatchObject({ "grpc-status": String(status.UNAVAILABLE) });
-    session.close();
   });
 });
