@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { toEspalierError } from "@espalier/core";
 import { type CaptureOptions, createCapture } from "./capture/capture.ts";
-import { v2Error } from "./http/error-forms.ts";
+import { plainError } from "./http/error-forms.ts";
 import { createDispatch, type Route } from "./http/routes.ts";
 import { log } from "./log.ts";
 import { createModelServerMetrics, type MeasuredModel } from "./metrics.ts";
@@ -91,7 +91,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     logging: options.logging,
     ...(control === undefined ? {} : { control }),
   };
-  const server = createServer(createDispatch(routesOf(serving, options), v2Error));
+  const server = createServer(createDispatch(routesOf(serving, options), plainError));
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 75_000;
 

@@ -1,4 +1,4 @@
-import { v2Error } from "./http/error-forms.ts";
+import { plainError } from "./http/error-forms.ts";
 import { answer } from "./http/exchange.ts";
 import type { Route } from "./http/routes.ts";
 import type { Serving } from "./serving.ts";
@@ -10,7 +10,7 @@ export function operationRoutes(serving: Serving): Route[] {
     {
       method: "GET",
       path: "/metrics",
-      errorForm: v2Error,
+      errorForm: plainError,
       async handle(exchange) {
         answer(exchange, 200, await metrics.text(), metrics.contentType);
       },
@@ -18,7 +18,7 @@ export function operationRoutes(serving: Serving): Route[] {
     {
       method: "POST",
       path: "/capture/flush",
-      errorForm: v2Error,
+      errorForm: plainError,
       async handle(exchange) {
         const counts = { captured: 0, dropped: 0 };
         for (const { name, version, state } of repository.index()) {

@@ -78,7 +78,7 @@ export interface Account {
 }
 
 /** Answers with what `work` answers, or with its error; counts it. `work` resolves with the rows that were predicted. */
-export async function answerCounted(
+async function answerCounted(
   serving: Serving,
   exchange: Exchange,
   counted: { protocol: string },

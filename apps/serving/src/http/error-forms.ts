@@ -1,14 +1,14 @@
 import type { ErrorCode, EspalierError } from "@espalier/core";
 import type { ErrorForm } from "./exchange.ts";
 
-/** Open Inference Protocol: `{"error"}`, with the statuses of Triton and KServe where they differ from the table's. */
-export const v2Error: ErrorForm = (error) => {
+/**
+ * Open Inference Protocol, and V1 of TensorFlow Serving, KServe and Vertex AI: `{"error"}`, with the statuses of Triton and KServe where they
+ * differ from the table.
+ */
+export const plainError: ErrorForm = (error) => {
   const { code, message, at, hint } = error.toJSON();
   return { status: statusOf(error), body: JSON.stringify({ error: message, code, at, hint }) };
 };
-
-/** V1 of TensorFlow Serving, KServe and Vertex AI says it like V2. */
-export const v1Error: ErrorForm = v2Error;
 
 /** What MLflow's clients know; others they would take for an internal error. */
 const mlflowCodes: Partial<Record<ErrorCode, string>> = {

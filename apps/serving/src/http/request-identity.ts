@@ -14,7 +14,7 @@ export function givenPredictionId(request: WithHeaders): string | undefined {
   return id === undefined ? undefined : checkedId(String(id));
 }
 
-export function checkedId(id: string): string {
+function checkedId(id: string): string {
   if (!/^[\w.:/-]{1,128}$/.test(id)) {
     throw badRequest(
       `A prediction id is 1 to 128 letters, digits, '_', '.', ':', '/' and '-', got ${JSON.stringify(id.slice(0, 60))}`,

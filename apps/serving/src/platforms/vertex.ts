@@ -1,4 +1,4 @@
-import { v1Error } from "../http/error-forms.ts";
+import { plainError } from "../http/error-forms.ts";
 import { readiness } from "../http/readiness.ts";
 import type { Route } from "../http/routes.ts";
 import { answerInvocation } from "../protocol/invocations.ts";
@@ -16,11 +16,11 @@ export interface VertexOptions {
  */
 export function vertexRoutes(serving: Serving, { healthRoute, predictRoute }: VertexOptions): Route[] {
   return [
-    { method: "GET", path: healthRoute, errorForm: v1Error, handle: (exchange) => readiness(serving, exchange) },
+    { method: "GET", path: healthRoute, errorForm: plainError, handle: (exchange) => readiness(serving, exchange) },
     {
       method: "POST",
       path: predictRoute,
-      errorForm: v1Error,
+      errorForm: plainError,
       handle: (exchange) => answerInvocation(serving, exchange, { paramsKey: "parameters" }),
     },
   ];

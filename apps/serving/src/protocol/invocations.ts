@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { answerPrediction, type HttpParsed, type PredictionRoute } from "../http/answer-prediction.ts";
 import { parseJson } from "../http/body.ts";
 import { type ContentType, parseContentType } from "../http/content-type.ts";
-import { v2Error } from "../http/error-forms.ts";
+import { plainError } from "../http/error-forms.ts";
 import { answer, type Exchange } from "../http/exchange.ts";
 import { badRequest } from "../http/request-error.ts";
 import type { Table } from "../model/table.ts";
@@ -69,7 +69,7 @@ export async function answerInvocation(
         return predictionsParsed(table, params);
       }
       route.protocol = "v2";
-      exchange.errorForm = v2Error;
+      exchange.errorForm = plainError;
       return v2Parsed(readEither(json, body, headerLength, served), served);
     },
   };

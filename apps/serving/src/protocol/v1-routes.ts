@@ -1,6 +1,6 @@
 import { answerPrediction, type HttpParsed } from "../http/answer-prediction.ts";
 import { parseJson } from "../http/body.ts";
-import { v1Error } from "../http/error-forms.ts";
+import { plainError } from "../http/error-forms.ts";
 import { answer, type Exchange } from "../http/exchange.ts";
 import { badRequest } from "../http/request-error.ts";
 import type { Route } from "../http/routes.ts";
@@ -15,7 +15,7 @@ export function v1Routes(serving: Serving): Route[] {
   const ask = (verb: "predict" | "explain"): Route => ({
     method: "POST",
     path: `/v1/models/{model}:${verb}`,
-    errorForm: v1Error,
+    errorForm: plainError,
     handle: (exchange) => answerV1(serving, exchange, { model: exchange.params.model, explain: verb === "explain" }),
   });
   return [
@@ -24,7 +24,7 @@ export function v1Routes(serving: Serving): Route[] {
     {
       method: "GET",
       path: "/v1/models",
-      errorForm: v1Error,
+      errorForm: plainError,
       handle(exchange) {
         const names = new Set(
           repository
@@ -38,7 +38,7 @@ export function v1Routes(serving: Serving): Route[] {
     {
       method: "GET",
       path: "/v1/models/{model}",
-      errorForm: v1Error,
+      errorForm: plainError,
       handle(exchange) {
         const { model = "" } = exchange.params;
         repository.find(model);
@@ -49,13 +49,12 @@ export function v1Routes(serving: Serving): Route[] {
   ];
 }
 
-/** Also Vertex AI's predict route, whose bodies may have `parameters`. */
-export function answerV1(
+function answerV1(
   serving: Serving,
   exchange: Exchange,
-  target: { model?: string | undefined; explain?: boolean } = {},
+  target: { model: string | undefined; explain: boolean },
 ): Promise<void> {
-  const key = target.explain === true ? "explanations" : "predictions";
+  const key = target.explain ? "explanations" : "predictions";
   return answerPrediction(serving, exchange, {
     protocol: "v1",
     ...target,

@@ -110,7 +110,7 @@ export function encodeRaw(output: ModelOutput): Buffer {
   return Buffer.from(typed.buffer, typed.byteOffset, typed.byteLength);
 }
 
-export function encodeTexts(texts: ArrayLike<string>): Buffer {
+function encodeTexts(texts: ArrayLike<string>): Buffer {
   const parts: Buffer[] = [];
   for (let index = 0; index < texts.length; index++) {
     const text = Buffer.from(String(texts[index]), "utf8");

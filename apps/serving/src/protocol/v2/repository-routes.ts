@@ -1,6 +1,6 @@
 import { EspalierError } from "@espalier/core";
 import { parseJson, readBody } from "../../http/body.ts";
-import { v2Error } from "../../http/error-forms.ts";
+import { plainError } from "../../http/error-forms.ts";
 import { answer, type Exchange } from "../../http/exchange.ts";
 import { badRequest } from "../../http/request-error.ts";
 import type { Route } from "../../http/routes.ts";
@@ -12,7 +12,12 @@ const bodyLimitBytes = 64 * 1024;
 
 /** Triton's model repository extension: index, load, unload. */
 export function repositoryRoutes(serving: Serving): Route[] {
-  const post = (path: string, handle: Route["handle"]): Route => ({ method: "POST", path, errorForm: v2Error, handle });
+  const post = (path: string, handle: Route["handle"]): Route => ({
+    method: "POST",
+    path,
+    errorForm: plainError,
+    handle,
+  });
   return [
     post("/v2/repository/index", async (exchange) => {
       const { ready } = await givenObject(exchange);

@@ -1,6 +1,6 @@
 import { EspalierError } from "@espalier/core";
 import { answerPrediction, type HttpParsed } from "../../http/answer-prediction.ts";
-import { v2Error } from "../../http/error-forms.ts";
+import { plainError } from "../../http/error-forms.ts";
 import { answer, type Exchange } from "../../http/exchange.ts";
 import { readiness } from "../../http/readiness.ts";
 import type { Route } from "../../http/routes.ts";
@@ -23,11 +23,16 @@ const versions = `${models}/versions/{version}`;
 /** Open Inference Protocol V2 over HTTP, with Triton's statistics and model configuration. */
 export function v2Routes(serving: Serving): Route[] {
   const { repository } = serving;
-  const get = (path: string, handle: Route["handle"]): Route => ({ method: "GET", path, errorForm: v2Error, handle });
+  const get = (path: string, handle: Route["handle"]): Route => ({
+    method: "GET",
+    path,
+    errorForm: plainError,
+    handle,
+  });
   const infer = (path: string): Route => ({
     method: "POST",
     path,
-    errorForm: v2Error,
+    errorForm: plainError,
     handle: (exchange) =>
       answerPrediction(serving, exchange, {
         protocol: "v2",
