@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { logisticModel, matrixSignature, slowModel, writeModelFolder } from "@espalier/conformance";
@@ -18,6 +21,58 @@ async function samplesOf(running: RunningServer): Promise<Map<string, number>> {
   }
   return samples;
 }
+
+it("captures that can not be written cost no request: a full disk and a receiver that never answers", async (context) => {
+  if (process.getuid?.() !== 0) return context.skip("only root may mount a small disk");
+  const folder = await temporaryFolder();
+  const disk = join(folder.path, "disk");
+  await mkdir(disk);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], { encoding: "utf8" });
+  if (mounted.status !== 0) {
+    await folder.remove();
+    return context.skip(`mount failed: ${mounted.stderr}`);
+  }
+  const stalled: Socket[] = [];
+  const receiver = createServer((socket) => stalled.push(socket));
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  try {
+    const columns = Array.from({ length: 20 }, (_, index) => `x${index}`);
+    const modelDirectory = await writeModelFolder(
+      join(folder.path, "model"),
+      logisticModel(new Array(20).fill(0.1), 0),
+      matrixSignature(columns),
+    );
+    const running = await runServer({
+      modelDirectory,
+      capture: {
+        directory: disk,
+        rate: 1,
+        cloudEvents: { url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}` },
+      },
+    });
+    const ask = () => running.post("/invocations", { instances: [new Array(20).fill(0.123456789)] });
+    const statuses = new Set<number>();
+    for (let round = 0; round < 20; round++) {
+      const answers = await Promise.all(Array.from({ length: 50 }, ask));
+      for (const { status } of answers) statuses.add(status);
+    }
+    expect([...statuses]).toEqual([200]);
+    const sample = async (kind: string, sink: string) =>
+      (await samplesOf(running)).get(
+        `espalier_serving_capture_${kind}_rows{model="tiny",version="3",sink="${sink}"}`,
+      ) ?? 0;
+    while ((await sample("captured", "segments")) + (await sample("dropped", "segments")) < 1000) await delay(20);
+    expect(await sample("dropped", "segments")).toBeGreaterThan(500);
+    expect(await sample("captured", "cloudevents")).toBe(0);
+    // Stopping waits for neither.
+    await running.server.close();
+  } finally {
+    for (const socket of stalled) socket.destroy();
+    await new Promise((resolve) => receiver.close(resolve));
+    expect(spawnSync("umount", [disk]).status).toBe(0);
+    await folder.remove();
+  }
+});
 
 describe("a model server with too much to do", () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
