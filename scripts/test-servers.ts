@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { pytest, type Sum } from "./pytest.ts";
+import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
 import { type MlflowVersion, mlflowPrograms, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
@@ -48,6 +49,7 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
       const server = await startDockerRegistry();
       if ("skipped" in server) return server;
       const podman = preparePodman();
+      const cosign = findCosign();
       const variables = {
         ESPALIER_TEST_REGISTRY: server.registry,
         ESPALIER_TEST_REGISTRY_USERNAME: server.username,
@@ -56,6 +58,9 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
         ...("skipped" in podman
           ? { ESPALIER_TEST_PODMAN_SKIPPED: podman.skipped }
           : { ESPALIER_TEST_PODMAN: JSON.stringify(podman.environment) }),
+        ...("skipped" in cosign
+          ? { ESPALIER_TEST_COSIGN_SKIPPED: cosign.skipped }
+          : { ESPALIER_TEST_COSIGN: cosign.path }),
       };
       return {
         variables,

@@ -15,6 +15,7 @@ const {
   ESPALIER_TEST_PODMAN: podman,
   ESPALIER_TEST_PODMAN_SKIPPED: podmanSkipped,
   ESPALIER_TEST_COSIGN: cosign,
+  ESPALIER_TEST_COSIGN_SKIPPED: cosignSkipped,
 } = process.env;
 const account = { ESPALIER_REGISTRY_USERNAME: username, ESPALIER_REGISTRY_PASSWORD: password };
 const environment = { ...process.env, ...(JSON.parse(podman ?? "{}") as Record<string, string>) };
@@ -22,7 +23,8 @@ const environment = { ...process.env, ...(JSON.parse(podman ?? "{}") as Record<s
 const noRegistry = registry === "" ? " (skipped: npm run test:servers -- packages starts one)" : "";
 const noPodman =
   podman === undefined ? ` (skipped: ${podmanSkipped ?? "npm run test:servers -- packages prepares it"})` : "";
-const noCosign = cosign === undefined ? " (skipped: ESPALIER_TEST_COSIGN names no cosign)" : "";
+const noCosign =
+  cosign === undefined ? ` (skipped: ${cosignSkipped ?? "npm run test:servers -- packages finds it"})` : "";
 
 interface Predicted {
   predictions?: number[];
