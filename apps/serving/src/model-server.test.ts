@@ -89,6 +89,7 @@ describe("model server", () => {
     ["instances as objects", { instances: records }, {}],
     ["instances as lists", { instances: rows }, {}],
     ["inputs by column", { inputs: { amount: [1, 2.5], grade: [0, 3], city: ["north", "x"] } }, {}],
+    ["CSV with a byte order mark", "\ufeffamount,grade,city\n1,0,north\n2.5,3,x", { "content-type": "text/csv" }],
     ["CSV", 'amount,grade,city\n1,0,"north"\r\n2.5,3,x\n', { "content-type": "text/csv; charset=utf-8" }],
   ])("answers MLflow's invocations: %s", async (_name, body, headers) => {
     expect((await columns.post("/invocations", body, headers)).body).toEqual({ predictions: [101, 32.5] });

@@ -193,7 +193,11 @@ function modelControl(options: ModelServerOptions, repository: ModelRepository):
       if (modelDirectory !== undefined && (name === only || options.aliases?.includes(name))) {
         await repository.load({ name: only, version, folder: await resolveModelFolder(modelDirectory) });
       } else if (repositoryDirectory !== undefined) await loadByName(repository, repositoryDirectory, name);
-      else repository.status(name);
+      else {
+        for (const { version: known, folder } of repository.status(name)) {
+          await repository.load({ name, version: known, folder });
+        }
+      }
     },
     unload: (name) => repository.unload(name),
   };

@@ -120,6 +120,7 @@ describe("containers", () => {
     expect((await add("two", 1)).status).toBe(200);
     expect((await add("two", 1)).status).toBe(409);
     expect((await add("three", 2)).status).toBe(507);
+    expect((await fetch(`${url}/version`)).status).toBe(200);
     const absent = await ask(`${url}/models`, { json: { model_name: "four", url: join(folder.path, "none") } });
     expect(absent.status).toBe(404);
     const invoke = async (name: string) =>

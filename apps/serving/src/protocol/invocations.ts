@@ -101,7 +101,8 @@ function refusedContentType(
 
 function csvText(body: Buffer): string {
   if (!isUtf8(body)) throw badRequest("The body is not UTF-8 text");
-  return body.toString("utf8");
+  // Excel and pandas' "utf-8-sig" put a byte order mark before the first column's name.
+  return body.toString("utf8").replace(/^\ufeff/, "");
 }
 
 function predictionsParsed(table: Table, params?: Readonly<Record<string, unknown>>): HttpParsed {

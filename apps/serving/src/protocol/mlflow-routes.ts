@@ -4,6 +4,7 @@ import { readiness } from "../http/readiness.ts";
 import type { Route } from "../http/routes.ts";
 import type { Serving } from "../serving.ts";
 import { answerInvocation } from "./invocations.ts";
+import { serverVersion } from "./v2/metadata.ts";
 
 /** What `mlflow models serve` answers at. */
 export function mlflowRoutes(serving: Serving): Route[] {
@@ -29,8 +30,9 @@ export function mlflowRoutes(serving: Serving): Route[] {
       path: "/version",
       errorForm: mlflowError,
       handle(exchange) {
-        const { name, version } = serving.repository.find();
-        answer(exchange, 200, JSON.stringify({ model: name, version }));
+        const served = serving.repository.peek();
+        const said = served === undefined ? { server: serverVersion } : { model: served.name, version: served.version };
+        answer(exchange, 200, JSON.stringify(said));
       },
     },
   ];
