@@ -17,6 +17,22 @@ export function log(level: Level, message: string, fields: Readonly<Record<strin
   else console.error(line);
 }
 
+const repeatSeconds = 10;
+
+/** For faults that go on, such as a full disk: one line in ten seconds, which says how many there were. */
+export function createSparseLog(): (message: string, fields: Readonly<Record<string, unknown>>) => void {
+  let nextAt = 0;
+  let times = 0;
+  return (message, fields) => {
+    times++;
+    const now = performance.now();
+    if (now < nextAt) return;
+    log("warn", message, { ...fields, times });
+    nextAt = now + repeatSeconds * 1000;
+    times = 0;
+  };
+}
+
 function mayWrite(): boolean {
   const now = Math.floor(Date.now() / 1000);
   if (now !== second) {

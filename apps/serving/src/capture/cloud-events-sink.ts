@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { EspalierError, type ModelSignature, servingHeaders, toEspalierError } from "@espalier/core";
-import { log } from "../log.ts";
+import { createSparseLog, log } from "../log.ts";
 import type { CapturedExchange, CaptureSink, Payload } from "./captured-exchange.ts";
 import { createPlainPayloads } from "./plain-payload.ts";
 import type { RedactionOptions } from "./redaction.ts";
@@ -37,6 +37,7 @@ export function createCloudEventsSink(options: CloudEventsSinkOptions): CaptureS
   const payloads = createPlainPayloads(options.model.signature, options.redaction);
   const waiting: CapturedExchange[] = [];
   const stop = new AbortController();
+  const warn = createSparseLog();
   let waitingBytes = 0;
   let sending = 0;
   let captured = 0;
@@ -65,9 +66,8 @@ export function createCloudEventsSink(options: CloudEventsSinkOptions): CaptureS
       captured += rows;
     } catch (error) {
       dropped += rows;
-      log("warn", `capture: an event was not delivered: ${toEspalierError(error).message}`, {
-        predictionId: exchange.id,
-      });
+      const { message } = toEspalierError(error);
+      warn(`capture: an event was not delivered: ${message}`, { predictionId: exchange.id, droppedRows: dropped });
     }
   }
 

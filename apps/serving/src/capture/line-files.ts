@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { EspalierError, toEspalierError } from "@espalier/core";
-import { log } from "../log.ts";
+import { createSparseLog, log } from "../log.ts";
 
 export interface LineFilesOptions {
   directory: string;
@@ -51,6 +51,7 @@ const patienceMilliseconds = 5_000;
 
 export function createLineFiles(options: LineFilesOptions): LineFiles {
   const { openFile = createFile } = options;
+  const warn = createSparseLog();
   mkdirSync(options.directory, { recursive: true });
   let buffer: string[] = [];
   let bufferBytes = 0;
@@ -67,10 +68,7 @@ export function createLineFiles(options: LineFilesOptions): LineFiles {
   function enqueue(closeFile: boolean): Promise<void> {
     const result = work.then(() => write(closeFile));
     work = result.catch((error: unknown) => {
-      log("error", `capture: ${toEspalierError(error).message}`, {
-        directory: options.directory,
-        droppedRows: dropped,
-      });
+      warn(`capture: ${toEspalierError(error).message}`, { directory: options.directory, droppedRows: dropped });
     });
     return result;
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { log } from "../log.ts";
+import { createSparseLog } from "../log.ts";
 import type { ExportedSpan, SpanAttributes, SpanExporter } from "./spans.ts";
 
 /** opentelemetry-proto, trace/v1/trace.proto, Span.SpanKind and Status.StatusCode. */
@@ -26,6 +26,7 @@ export function createOtlpExporter(url: string, service: string, environment: No
   };
   const resource = { attributes: attributesOf(resourceOf(service, environment)) };
   const stop = new AbortController();
+  const warn = createSparseLog();
   let waiting: ExportedSpan[] = [];
   let sending: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -70,10 +71,7 @@ export function createOtlpExporter(url: string, service: string, environment: No
       if (attempt < tries) await delay(250 * 4 ** attempt, undefined, { ref: false });
     }
     dropped += spans.length;
-    log("warn", `traces: ${spans.length} spans did not reach the collector: ${problem}`, {
-      url,
-      droppedSpans: dropped,
-    });
+    warn(`traces: spans did not reach the collector: ${problem}`, { url, droppedSpans: dropped });
   }
 
   return {
