@@ -23,6 +23,8 @@ export interface EndpointPaths {
   state: string;
   router: string;
   capture: string;
+  /** The same captures as SageMaker writes them. */
+  sagemaker: string;
   /** Captured answers to mirrored requests, which no monitor must take for traffic. */
   shadow: string;
   /** Folder of one process of a version. */
@@ -44,6 +46,7 @@ export function endpointPaths(directory: string, name: string): EndpointPaths {
     state: join(folder, "state.json"),
     router: join(folder, "router"),
     capture: join(folder, "capture"),
+    sagemaker: join(folder, "sagemaker"),
     shadow: join(folder, "shadow"),
     process: (key) => join(folder, "versions", key),
     versions: join(folder, "versions"),

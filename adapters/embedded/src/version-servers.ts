@@ -48,7 +48,9 @@ export function createVersionServers(host: VersionServersHost): VersionServers {
       await writeJson(file, { ...version.runtime, model });
       return [host.servingEntry, "program", "--runtime", file];
     }
-    const { drop = [], hash = [] } = spec.capture ?? {};
+    const { drop = [], hash = [], scoreOnly = false, cloudEventsUrl, sagemaker = false } = spec.capture ?? {};
+    // Nobody got a shadow's answers, so nobody else is told of them.
+    const events = isShadow(version) ? undefined : cloudEventsUrl;
     return [
       host.servingEntry,
       "model",
@@ -57,6 +59,11 @@ export function createVersionServers(host: VersionServersHost): VersionServers {
       ...["--capture-dir", isShadow(version) ? paths.shadow : paths.capture],
       ...drop.flatMap((name) => ["--capture-drop", name]),
       ...hash.flatMap((name) => ["--capture-hash", name]),
+      ...(scoreOnly ? ["--capture-score-only"] : []),
+      ...(events === undefined ? [] : ["--cloudevents-url", events, "--cloudevents-service", spec.name]),
+      ...(sagemaker && !isShadow(version)
+        ? ["--sagemaker-capture-dir", paths.sagemaker, "--sagemaker-endpoint", spec.name]
+        : []),
     ];
   }
 

@@ -11,7 +11,7 @@ endpoints:
     rollout: { steps: [0.05, 0.25, 1], minimum_requests: 200, error_margin: 0.02, unready_seconds: 30, when_quiet: promote }
     replicas: 2
     port: 8500
-    capture: { rate: 0.2, redact: { passenger: drop, tail_number: hash } }
+    capture: { rate: 0.2, redact: { passenger: drop, tail_number: hash }, outputs: false, formats: { cloudevents: { url: "http://127.0.0.1:8080" }, sagemaker: true } }
     traffic:
       sticky_header: x-user
       rules:

@@ -17,6 +17,20 @@ const captureSchema = z.strictObject({
     .record(z.string().min(1), z.enum(["drop", "hash"]))
     .optional()
     .describe("Columns that are not captured as they are: `drop` leaves them out, `hash` keeps equal values equal."),
+  outputs: z.boolean().optional().describe("false: of the outputs only the score is kept."),
+  formats: z
+    .strictObject({
+      cloudevents: z
+        .strictObject({ url: z.url({ protocol: /^https?$/ }).describe("Where the events are sent.") })
+        .optional()
+        .describe("As KServe's inference logger sends them."),
+      sagemaker: z
+        .boolean()
+        .optional()
+        .describe("As SageMaker's data capture, below `.espalier/endpoints/<name>/sagemaker/`."),
+    })
+    .optional()
+    .describe("Further forms in which the same captures are written."),
 });
 
 const besideSchema = {

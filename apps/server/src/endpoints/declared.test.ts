@@ -49,7 +49,7 @@ test("an endpoint is what is declared: made, followed as its alias moves, change
     changes: [
       { field: "replicas", from: 1, to: 2 },
       { field: "capture.rate", from: 1, to: 0.5 },
-      { field: "capture.redact", from: null, to: { hash: ["x0"] } },
+      { field: "capture.redact", from: null, to: { x0: "hash" } },
     ],
   });
   const before = (await client.call("endpoints.rollouts", { params })).items.length;

@@ -17,7 +17,7 @@ export function endpointSettings(
   const { capture, limits, replicas, traffic } = config;
   const rate = config.capture_rate ?? capture?.rate;
   const kept = config.model === undefined ? before : undefined;
-  const redaction = redactionOf(capture?.redact ?? {});
+  const captured = captureOf(capture ?? {});
   const rules = (traffic?.rules ?? []).flatMap(({ model, ...rule }) => {
     const version = beside.get(model)?.version;
     return version === undefined ? [] : [{ ...rule, version }];
@@ -26,7 +26,7 @@ export function endpointSettings(
     ...withoutVersions(kept),
     captureRate: rate ?? kept?.captureRate ?? 1,
     port: config.port ?? before?.port ?? 0,
-    ...(redaction === undefined ? {} : { capture: redaction }),
+    ...(captured === undefined ? {} : { capture: captured }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(rules.length === 0 ? {} : { rules }),
     ...(traffic?.sticky_header === undefined ? {} : { stickyHeader: traffic.sticky_header }),
@@ -62,15 +62,25 @@ export function runtimeOf({ runtime }: EndpointConfig): ServedVersion["runtime"]
   };
 }
 
-/** In order of name, so that the same columns are the same settings. */
-function redactionOf(redact: Readonly<Record<string, "drop" | "hash">>): EndpointSettings["capture"] {
+/** Columns in order of name, so that the same ones are the same settings. */
+function captureOf({
+  redact = {},
+  outputs,
+  formats,
+}: NonNullable<EndpointConfig["capture"]>): EndpointSettings["capture"] {
   const columns = (how: "drop" | "hash"): string[] =>
     Object.keys(redact)
       .filter((column) => redact[column] === how)
       .sort();
   const [drop, hash] = [columns("drop"), columns("hash")];
-  if (drop.length + hash.length === 0) return undefined;
-  return { ...(drop.length === 0 ? {} : { drop }), ...(hash.length === 0 ? {} : { hash }) };
+  const settings = {
+    ...(drop.length === 0 ? {} : { drop }),
+    ...(hash.length === 0 ? {} : { hash }),
+    ...(outputs === false ? { scoreOnly: true } : {}),
+    ...(formats?.cloudevents === undefined ? {} : { cloudEventsUrl: formats.cloudevents.url }),
+    ...(formats?.sagemaker === true ? { sagemaker: true } : {}),
+  };
+  return Object.keys(settings).length === 0 ? undefined : settings;
 }
 
 function limitsOf(limits: NonNullable<EndpointConfig["limits"]>): NonNullable<EndpointSpec["limits"]> {

@@ -29,7 +29,10 @@ export function fieldChanges(current: EndpointSpec, { settings, beside, runtime 
     ["replicas", current.replicas ?? 1, settings.replicas ?? 1],
     ["port", current.port, settings.port],
     ["capture.rate", current.captureRate, settings.captureRate],
-    ["capture.redact", current.capture, settings.capture],
+    ["capture.redact", redacted(current.capture), redacted(settings.capture)],
+    ["capture.outputs", !(current.capture?.scoreOnly ?? false), !(settings.capture?.scoreOnly ?? false)],
+    ["capture.formats.cloudevents", current.capture?.cloudEventsUrl, settings.capture?.cloudEventsUrl],
+    ["capture.formats.sagemaker", current.capture?.sagemaker ?? false, settings.capture?.sagemaker ?? false],
     ["traffic.sticky_header", current.stickyHeader, settings.stickyHeader],
     ["traffic.rules", shownRules(current.rules), shownRules(settings.rules)],
     ["traffic.shadow", shadow(idle), shadow(notMain(beside, current))],
@@ -40,6 +43,12 @@ export function fieldChanges(current: EndpointSpec, { settings, beside, runtime 
     const [before, after] = [asJson(from), asJson(to)];
     return canonicalJson(before) === canonicalJson(after) ? [] : [{ field, from: before, to: after }];
   });
+}
+
+/** As it is declared: column by column. */
+function redacted({ drop = [], hash = [] }: NonNullable<EndpointSettings["capture"]> = {}): unknown {
+  const columns = [...drop.map((column) => [column, "drop"]), ...hash.map((column) => [column, "hash"])];
+  return columns.length === 0 ? null : Object.fromEntries(columns);
 }
 
 /** The version that has the traffic is no shadow of itself. */

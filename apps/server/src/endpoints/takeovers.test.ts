@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
+import { text } from "node:stream/consumers";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import type { Client } from "@espalier/contract";
 import { expect, test } from "vitest";
@@ -99,6 +101,35 @@ test("gates hold for what is declared", async () => {
     problem: { code: "NOT_FOUND", message: "There is no version 7 of the model clicks" },
   });
   expect(await served(client)).toEqual(["1"]);
+});
+
+test("captures go where they are declared to go, without what is redacted", async () => {
+  const events: { headers: NodeJS.Dict<string | string[]>; body: string }[] = [];
+  const sink = createHttpServer(async (request, response) => {
+    events.push({ headers: request.headers, body: await text(request) });
+    response.end();
+  }).listen(0, "127.0.0.1");
+  await once(sink, "listening");
+  const { port } = sink.address() as { port: number };
+  const formats = `formats: { cloudevents: { url: "http://127.0.0.1:${port}" }, sagemaker: true }`;
+  const declared = `${champion}, capture: { redact: { x0: drop }, ${formats} }`;
+  const { client } = await startForTest(await projectWithModels(declared, writeModel));
+  try {
+    await register(client, "first");
+    await promote(client, 1);
+    expect(await apply(client)).toMatchObject({ outcome: "done" });
+    expect(await plan(client)).toMatchObject({ action: "none" });
+    const body = { dataframe_split: { columns: ["x0", "x1"], data: [[4711, 1]] } };
+    await client.call("endpoints.predict", { params, body });
+    const request = await until("the event arrives", async () =>
+      events.find(({ headers }) => headers["ce-type"] === "org.kubeflow.serving.inference.request"),
+    );
+    expect(request.headers["ce-inferenceservicename"]).toBe("clicks");
+    expect(request.body).toContain("x1");
+    expect(request.body).not.toContain("4711");
+  } finally {
+    sink.close();
+  }
 });
 
 test("a port that is taken is said before anything changes, and taken once it is free", async () => {

@@ -24,12 +24,18 @@ export interface ServedVersion {
   keepUntil?: number;
 }
 
-/** Settings of the capture beside its rate: inputs and outputs that are not written as they are. */
+/** Settings of the capture beside its rate: what is not written as it is, and in which other forms it is written. */
 export interface CaptureSettings {
   /** Never written; the column stays, empty. */
   drop?: readonly string[];
   /** A keyed hash is written: equal values stay equal, and none can be read. */
   hash?: readonly string[];
+  /** true: only the score of the outputs is kept. */
+  scoreOnly?: boolean;
+  /** Address of a sink that gets the captures as KServe's inference logger sends them. */
+  cloudEventsUrl?: string;
+  /** true: SageMaker's data capture is written too, beside the endpoint's own. */
+  sagemaker?: boolean;
 }
 
 /** Desired state of one endpoint. Applying it again changes nothing. */
