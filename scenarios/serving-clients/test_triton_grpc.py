@@ -205,7 +205,8 @@ def test_too_large_a_message(grpc):
 def test_deadline(grpc):
     with pytest.raises(InferenceServerException) as caught:
         grpc.infer("prices", prices(), client_timeout=0.000001)
-    assert "Deadline" in str(caught.value)
+    # The client may give up by itself, or hear it from the server first.
+    assert "deadline" in str(caught.value).lower()
     with pytest.raises(InferenceServerException) as caught:
         grpc.infer("prices", prices(), parameters={"timeout": "soon"})
     assert "timeout" in str(caught.value)
