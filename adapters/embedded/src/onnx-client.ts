@@ -164,7 +164,7 @@ function wholeNumber(value: unknown, column: string): number {
   );
 }
 
-function readScores(output: unknown, wanted: number | "last", rows: number, name: string): Float64Array {
+export function readScores(output: unknown, wanted: number | "last", rows: number, name: string): Float64Array {
   const { data } = output as { data: ArrayLike<number | bigint> };
   const width = data.length / rows;
   const column = wanted === "last" ? width - 1 : wanted;

@@ -8,6 +8,7 @@ import {
   createStaging,
   loadEmbeddedParts,
   loadProject,
+  modelEnvironment,
   openStack,
 } from "@espalier/host";
 import type { Logger } from "pino";
@@ -173,6 +174,10 @@ async function compose(
     pythonBin: async ({ lock, pythonVersion }) => {
       const text = Buffer.from(await artifacts.readBytes(lock, undefined, 16 * 1024 * 1024)).toString("utf8");
       return environments.bin(text, pythonVersion);
+    },
+    modelPython: async (folder, label) => {
+      const locks = join(stateFolder, "model-environments");
+      return (await modelEnvironment(environments, { folder, label, locks }))?.program;
     },
     remote: (order, token) => remoteWork(publicUrl(), order, token),
   });

@@ -25,6 +25,8 @@ export const stepVariables = {
   with: "ESPALIER_WITH",
   /** What `builtinImplementation` says of a built-in step; one that is another refuses to run. */
   builtinImplementation: "ESPALIER_BUILTIN_IMPLEMENTATION",
+  /** JSON object of the Python programs for the models among a built-in step's inputs that need one, by input. */
+  modelPythons: "ESPALIER_MODEL_PYTHONS",
   /** The run's logical date, ISO 8601; set for commands that name `run.date`, whose cache key holds it. */
   runDate: "ESPALIER_RUN_DATE",
 } as const;

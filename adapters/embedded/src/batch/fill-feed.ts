@@ -20,7 +20,7 @@ export function fillFeed(
   place: FillPlace,
   report: ReportValue,
 ): void {
-  if (Array.isArray(feed)) fillTexts(feed, values as readonly (string | null)[], place, report);
+  if (Array.isArray(feed)) fillTexts(feed, values as readonly (string | null)[], column, place, report);
   else if (feed instanceof BigInt64Array) fillBigIntegers(feed, values, isMissing, column, place, report);
   else fillNumbers(feed, values as Float64Array, isMissing, column, place, report);
 }
@@ -61,13 +61,15 @@ function numberFault(value: number, column: SourceColumn): string {
 function fillTexts(
   feed: string[],
   values: readonly (string | null)[],
+  { mayBeMissing }: SourceColumn,
   { from, to, start, stride }: FillPlace,
   report: ReportValue,
 ): void {
   for (let row = from, at = start; row < to; row++, at += stride) {
-    const value = values[row];
-    feed[at] = value ?? "";
-    if (value === null) report(row, "is missing, and the model takes text");
+    const value = values[row] ?? null;
+    // Only models that Python runs may have missing texts; their worker takes null.
+    feed[at] = value ?? (mayBeMissing ? (null as unknown as string) : "");
+    if (value === null && !mayBeMissing) report(row, "is missing, and the model takes text");
   }
 }
 

@@ -1,7 +1,7 @@
 import { EspalierError, type ModelSignature, scoreOutput } from "@espalier/core";
 import type { InferenceSession } from "onnxruntime-node";
 
-type OutputMetadata = InferenceSession["outputMetadata"][number];
+type OutputMetadata = Pick<InferenceSession["outputMetadata"][number], "name" | "isTensor">;
 
 /** One column of the predictions, or several where an output of the graph has more than one value a row. */
 export interface OutputColumn {

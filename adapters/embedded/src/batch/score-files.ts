@@ -6,7 +6,7 @@ import type { FeedLayout } from "./feed-layout.ts";
 import type { OutputColumn } from "./output-columns.ts";
 import { type PartShape, writePart } from "./part-writer.ts";
 import { contentHash, type ScoredFile } from "./scored-files.ts";
-import type { ScoringPool } from "./scoring-pool.ts";
+import type { Scorer } from "./scoring-pool.ts";
 import type { SourceColumn } from "./source-column.ts";
 import { UnitScores } from "./unit-scores.ts";
 import type { Unit } from "./units.ts";
@@ -15,7 +15,7 @@ export interface ScoringWork {
   reader: DuckDb;
   /** On one thread, so that bytes repeat. */
   writer: DuckDb;
-  pool: ScoringPool;
+  pool: Scorer;
   checkpoint: Checkpoint;
   layout: readonly FeedLayout[];
   outputs: readonly OutputColumn[];

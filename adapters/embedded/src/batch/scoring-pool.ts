@@ -17,8 +17,15 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** Whatever runs a model on batches, several at once. */
+export interface Scorer {
+  /** Resolves once the batch is taken, whose memory may be gone then; `reply` comes later, in any order. */
+  submit(batch: Pick<FeatureBatch, "rows" | "feeds">, stopsAtFirst: boolean): Promise<{ reply: Promise<ScoringReply> }>;
+  close(): Promise<void>;
+}
+
 /** Threads that run one model, each on one core: the sum over trees keeps its order, so that scores are those of a model server. */
-export class ScoringPool {
+export class ScoringPool implements Scorer {
   readonly #threads: Thread[];
   readonly #waiting = new Map<number, Waiting>();
   readonly #places: (() => void)[] = [];
@@ -29,7 +36,6 @@ export class ScoringPool {
     this.#threads = Array.from({ length: threads }, () => this.#start(data));
   }
 
-  /** Resolves once a thread has taken the batch, whose memory is gone then; `reply` comes later, in any order. */
   async submit(
     batch: Pick<FeatureBatch, "rows" | "feeds">,
     stopsAtFirst: boolean,

@@ -74,7 +74,8 @@ export class UnitScores {
     for (const part of parts) {
       for (const [index, column] of this.#columns.entries()) {
         const output = part.outputs.find(({ name }) => name === column.output);
-        if (output !== undefined) this.#copy(index, column, output, first + part.first - this.unit.from, part.rows);
+        if (output === undefined) throw noOutput(column, part.outputs);
+        this.#copy(index, column, output, first + part.first - this.unit.from, part.rows);
       }
     }
     const told = new Set(bad.map(({ row }) => row));
@@ -105,6 +106,13 @@ export class UnitScores {
     }
     for (const [to, place] of wanted.entries()) copyStrided(output.data, place, width, arrays[to] as Feed, at, rows);
   }
+}
+
+function noOutput({ output }: OutputColumn, outputs: readonly GraphOutput[]): EspalierError {
+  return new EspalierError("SIGNATURE_MISMATCH", `The model answers nothing named \`${output}\``, {
+    at: output,
+    hint: `It answers: ${outputs.map(({ name }) => name).join(", ")}.`,
+  });
 }
 
 /** Column of the table of scores that says whether a row goes to the predictions. */

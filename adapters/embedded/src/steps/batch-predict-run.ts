@@ -2,20 +2,14 @@ import { cp, link, mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { type DataStepContext, EspalierError } from "@espalier/core";
+import { describeBatchModel } from "../batch/batch-model.ts";
 import { Checkpoint, type UnitOutcome } from "../batch/checkpoint.ts";
-import { type FeedLayout, layoutFeeds } from "../batch/feed-layout.ts";
-import { type OutputColumn, outputColumns } from "../batch/output-columns.ts";
 import { joinRejects, type PartShape, unitPlace } from "../batch/part-writer.ts";
 import { scoreFile } from "../batch/score-files.ts";
 import { type ScoredFile, scoredFiles } from "../batch/scored-files.ts";
-import { ScoringPool } from "../batch/scoring-pool.ts";
 import { sourceColumns } from "../batch/source-column.ts";
 import { planUnits, type Unit } from "../batch/units.ts";
 import { openDuckDb } from "../duckdb-client.ts";
-import { readModelFolder } from "../model-folder.ts";
-import { signatureOf } from "../onnx-client.ts";
-import { createSession } from "../onnx-session-client.ts";
-import { artifactDigest } from "./artifact-digest.ts";
 import type { BatchPredictWith } from "./batch-predict.ts";
 import { requireColumns } from "./tables.ts";
 import { fitting, writeValue } from "./value-output.ts";
@@ -23,15 +17,12 @@ import { fitting, writeValue } from "./value-output.ts";
 export async function runBatchPredict(context: DataStepContext): Promise<void> {
   // The declaration's schema has checked it, defaults included.
   const settings = context.with as unknown as BatchPredictWith;
-  const model = await describeModel(context.inputs.model ?? "", settings);
+  const model = await describeBatchModel(context.inputs.model ?? "", settings.outputs);
   const folder = context.checkpoint ?? `${context.outputs.predictions}.checkpoint`;
   const threads = threadsOf(process.env);
   const reader = await openDuckDb({ threads: Math.min(threads, 4), memoryLimit: "1GB" });
   const writer = await openDuckDb({ threads: 1, memoryLimit: "800MB" });
-  const pool = new ScoringPool(
-    { path: model.path, name: "model", outputNames: [...new Set(model.outputs.map(({ output }) => output))] },
-    threads,
-  );
+  const pool = await model.start(threads);
   try {
     const data = context.inputs.data ?? "";
     const files = await scoredFiles(reader, data, model.signature, join(folder, "converted"));
@@ -90,32 +81,6 @@ export async function runBatchPredict(context: DataStepContext): Promise<void> {
     await writer.close();
   }
   if (context.checkpoint === undefined) await rm(folder, { recursive: true, force: true });
-}
-
-interface DescribedModel {
-  path: string;
-  digest: string;
-  signature: Parameters<typeof sourceColumns>[0];
-  layout: FeedLayout[];
-  outputs: OutputColumn[];
-}
-
-async function describeModel(folder: string, settings: BatchPredictWith): Promise<DescribedModel> {
-  const { file, signature: given, inputs } = await readModelFolder(folder, "model");
-  const path = join(folder, file);
-  const session = await createSession(path, "model");
-  try {
-    const signature = given ?? signatureOf(inputs ?? [], session);
-    return {
-      path,
-      digest: await artifactDigest(folder),
-      signature,
-      layout: layoutFeeds(signature, session.inputMetadata, "model"),
-      outputs: outputColumns(settings.outputs, signature, session.outputMetadata, "model"),
-    };
-  } finally {
-    await session.release();
-  }
 }
 
 /** As many as the step's `resources.cpu`, which a runner tells by this variable as it does to every numeric library; else all cores. */

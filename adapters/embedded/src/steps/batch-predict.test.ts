@@ -226,7 +226,13 @@ describe("what can not be predicted", () => {
       join(folder.input("model"), "MLmodel"),
       "flavors:\n  python_function: { loader_module: mlflow.sklearn }\n",
     );
-    expect((await run()).stderr).toMatch(/UNSUPPORTED The MLflow model `model` has no ONNX/);
+    expect((await run()).stderr).toMatch(/INVALID_DATA The MLflow model `model` was logged without the names/);
+    const inputs = JSON.stringify([{ type: "double", name: "a" }]);
+    await writeFile(
+      join(folder.input("model"), "MLmodel"),
+      `flavors:\n  python_function: { loader_module: mlflow.sklearn }\nsignature: { inputs: '${inputs}' }\n`,
+    );
+    expect((await run()).stderr).toMatch(/NOT_INSTALLED The MLflow model `model` needs its Python environment/);
     await makeForest();
     await rm(folder.input("data"));
     await mkdir(folder.input("data"));

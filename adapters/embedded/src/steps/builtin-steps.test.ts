@@ -233,7 +233,7 @@ describe("evaluate", () => {
     expect(await run("evaluate", settings)).toEqual({ exitCode: 0, stderr: "" });
     expect(await value("report")).toMatchObject({ metrics: ours.metrics });
     await mlmodel("  python_function: { loader_module: mlflow.sklearn }", columns);
-    expect((await run("evaluate", settings)).stderr).toMatch(/UNSUPPORTED The MLflow model `model` has no ONNX/);
+    expect((await run("evaluate", settings)).stderr).toMatch(/NOT_INSTALLED The MLflow model `model` needs its Python/);
     await mlmodel("  onnx: { data: ../model.onnx }", columns);
     expect((await run("evaluate", settings)).stderr).toMatch(/INVALID_DATA .* leads outside of the model/);
     await mlmodel("  onnx: { data: model.onnx }", "[]x");

@@ -9,7 +9,7 @@ import {
 } from "@espalier/core";
 import { identifier } from "@espalier/quality";
 import { type DuckDb, openDuckDb } from "../duckdb-client.ts";
-import { openOnnxModel } from "../onnx-client.ts";
+import { openModel } from "../open-model.ts";
 import type { EvaluateWith } from "./evaluate.ts";
 import { expression } from "./gate-run.ts";
 import { type ImportanceReport, permutationImportance } from "./permutation-importance.ts";
@@ -34,7 +34,7 @@ export interface SliceReport {
 export async function runEvaluate(context: DataStepContext): Promise<void> {
   // The declaration's schema has checked it, defaults included.
   const settings = context.with as unknown as EvaluateWith;
-  const model = await openOnnxModel(context.inputs.model ?? "", "model");
+  const model = await openModel(context.inputs.model ?? "", "model");
   const database = await openDuckDb({ threads: 1, memoryLimit: "800MB" });
   try {
     const columns = await attachTable(database, "data", context.inputs.data ?? "");

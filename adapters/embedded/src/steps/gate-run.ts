@@ -12,7 +12,7 @@ import {
 } from "@espalier/core";
 import { identifier } from "@espalier/quality";
 import { openDuckDb } from "../duckdb-client.ts";
-import { openOnnxModel } from "../onnx-client.ts";
+import { openModel } from "../open-model.ts";
 import { artifactDigest } from "./artifact-digest.ts";
 import { checkSignature, type NamedModel, scoreTable } from "./score-table.ts";
 import { attachTable, type Column, requireColumns } from "./tables.ts";
@@ -101,8 +101,8 @@ async function judgeRows(
       hint: "Add `target: <column>`.",
     });
   }
-  const models: NamedModel[] = [{ name: "candidate", model: await openOnnxModel(candidate, "candidate") }];
-  if (champion !== undefined) models.push({ name: "champion", model: await openOnnxModel(champion, "champion") });
+  const models: NamedModel[] = [{ name: "candidate", model: await openModel(candidate, "candidate") }];
+  if (champion !== undefined) models.push({ name: "champion", model: await openModel(champion, "champion") });
   const database = await openDuckDb({ threads: 1, memoryLimit: "800MB" });
   try {
     const columns = await attachTable(database, "data", data);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { canonicalJson, EspalierError, type JsonObject } from "@espalier/core";
+import { createPythonEnvironments, modelEnvironment } from "@espalier/host";
 import colors from "picocolors";
 import { withSession } from "../session.ts";
 import { formatSeconds, printJson, printLine } from "../terminal/output.ts";
@@ -34,12 +35,17 @@ export async function predictBatch(target: string, options: BatchOptions): Promi
   const output = resolve(required(options.output, "--output"));
   await requireReplaceable(output);
   if (options.partition !== undefined || options.partitionBy !== undefined) await requirePartitions(output);
-  const { model, folder, settings } = await withSession(options, async ({ client }) => {
+  const { model, folder, settings, python } = await withSession(options, async ({ client, projectDirectory }) => {
     const found = await findBatchModel(client, target);
     const wanted = settingsOf(options, found);
     const work = await prepareFolder(output, { model: found, settings: wanted, input: await inputState(input) });
     await layInputs(work, input, (place) => fetchBatchModel(client, found.digest, place));
-    return { model: found, folder: work, settings: wanted };
+    const environment = await modelEnvironment(createPythonEnvironments(), {
+      folder: join(work, "inputs", "model"),
+      label: `${found.name} version ${found.version}`,
+      locks: join(projectDirectory, ".espalier", "model-environments"),
+    });
+    return { model: found, folder: work, settings: wanted, python: environment?.program };
   });
   const show = options.json === true ? () => undefined : progressLine();
   await runBuiltinStep({
@@ -48,6 +54,7 @@ export async function predictBatch(target: string, options: BatchOptions): Promi
     with: settings,
     params: options.partition ?? {},
     ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(python === undefined ? {} : { pythons: { model: python } }),
     onProgress: show,
   });
   const report = JSON.parse(await readFile(join(folder, "outputs", "report"), "utf8")) as Record<string, number>;

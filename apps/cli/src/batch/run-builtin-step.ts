@@ -18,6 +18,8 @@ export interface BuiltinRun {
   with: JsonObject;
   params: JsonObject;
   threads?: number;
+  /** Python programs of the models that need one, by input. */
+  pythons?: Readonly<Record<string, string>>;
   onProgress(done: number, total: number): void;
 }
 
@@ -37,6 +39,7 @@ export async function runBuiltinStep(run: BuiltinRun): Promise<void> {
       [stepVariables.events]: events,
       [stepVariables.with]: JSON.stringify(run.with),
       [stepVariables.params]: JSON.stringify(run.params),
+      ...(run.pythons === undefined ? {} : { [stepVariables.modelPythons]: JSON.stringify(run.pythons) }),
       ...(run.threads === undefined ? {} : { OMP_NUM_THREADS: String(run.threads) }),
     },
   });

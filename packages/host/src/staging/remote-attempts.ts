@@ -162,7 +162,8 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
 /** Built-in steps are Espalier's own code: elsewhere the step's image has it, or the step says what is missing. */
 function builtinCommand(name: string): string {
   const missing = `error: NOT_INSTALLED The built-in step \`${name}\` needs \`espalier\` where it runs, and there is none on the PATH`;
-  const hint = " hint: Put the npm package `espalier` into the image of the compute, or leave `compute:` out of the step.";
+  const hint =
+    " hint: Put the npm package `espalier` into the image of the compute, or leave `compute:` out of the step.";
   const tell = [missing, hint].map((line) => `echo '${line}' >&2`).join("; ");
   return `command -v espalier >/dev/null 2>&1 || { ${tell}; exit 3; }; exec espalier builtin-step '${name}'`;
 }

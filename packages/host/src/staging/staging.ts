@@ -29,6 +29,8 @@ export interface StagingOptions {
   secrets: SecretStore;
   /** Folder with the programs of a locked Python environment; makes the environment when it is not there yet. */
   pythonBin(environment: NonNullable<WorkOrder["environment"]>, order: WorkOrder): Promise<string>;
+  /** Makes the Python environment of a model folder; gives its `python`. undefined: the model needs none. */
+  modelPython?(folder: string, label: string): Promise<string | undefined>;
   /** Further variables of a step that runs code of the user's, such as MLFLOW_TRACKING_URI. */
   variables?: StepVariables;
   /** Makes a bearer token that is good for this attempt, as long as it lives. Kept in the attempt's folder and masked like a secret. */
@@ -65,6 +67,23 @@ export function createStaging(options: StagingOptions): HostStaging {
   const tokenOf = (order: WorkOrder): Promise<string> =>
     keepToken(folderOf(order.attemptId), async () => (await options.mintToken?.(order)) ?? "");
 
+  /** Built-in steps that run models run those of Python in the models' own environments. */
+  async function modelPythons(order: WorkOrder, folder: AttemptFolder): Promise<string | undefined> {
+    // A built-in with an environment of its own brings what it needs.
+    if (!("builtin" in order.program) || order.environment !== undefined) return undefined;
+    if (options.modelPython === undefined) return undefined;
+    const programs: Record<string, string> = {};
+    for (const [name, ref] of Object.entries(order.inputs)) {
+      if (ref.type !== "model") continue;
+      const program = await options.modelPython(
+        join(folder.inputs, name),
+        `the model \`${name}\` of step ${order.step}`,
+      );
+      if (program !== undefined) programs[name] = program;
+    }
+    return Object.keys(programs).length === 0 ? undefined : JSON.stringify(programs);
+  }
+
   async function prepareLocal(order: WorkOrder, elsewhere: boolean): Promise<LocalWork> {
     const folder = folderOf(order.attemptId);
     const secrets = await revealSecrets(options.secrets, order);
@@ -81,6 +100,7 @@ export function createStaging(options: StagingOptions): HostStaging {
         writeFile(folder.log, ""),
       ]);
     }
+    const pythons = await modelPythons(order, folder);
     const variables = {
       ...inheritedVariables(options.environment ?? process.env),
       ...portableVariables(order),
@@ -89,6 +109,7 @@ export function createStaging(options: StagingOptions): HostStaging {
       [stepVariables.outputs]: folder.outputs,
       [stepVariables.events]: folder.events,
       ...(order.checkpoint === undefined ? {} : { [stepVariables.checkpoint]: checkpoint }),
+      ...(pythons === undefined ? {} : { [stepVariables.modelPythons]: pythons }),
       ...secrets,
     };
     return {
