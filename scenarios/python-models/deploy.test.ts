@@ -29,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function run(params: Record<string, unknown>): Promise<RunDetail> {
+async function run(params: Record<string, string | number>): Promise<RunDetail> {
   const { id } = await client.call("runs.create", { body: { pipeline: "train", params } });
   for await (const _event of client.events("runs.events", { params: { runId: id } }));
   return client.call("runs.get", { params: { runId: id } });

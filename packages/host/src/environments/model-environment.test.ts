@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { modelEnvironment } from "./model-environment.ts";
 import { cacheFolder, createPythonEnvironments } from "./python-environments.ts";
 
-/** Packages are wheels made here, and nothing else is reachable. */
+/** Packages are wheels made here. */
 const root = mkdtempSync(join(tmpdir(), "espalier-model-environment-"));
 const wheels = join(root, "wheels");
 const usual = { ...process.env };
@@ -17,7 +17,7 @@ let folder: string;
 
 const makeWheels = `
 import sys, zipfile
-for name, version in [("pear", "1.0"), ("pear", "2.0"), ("mlflow_skinny", "3.1.4"), ("pandas", "1.0"), ("numpy", "1.0")]:
+for name, version in [("pear", "1.0"), ("pear", "2.0"), ("mlflow_skinny", "3.1.4"), ("pandas", "99.0"), ("numpy", "99.0")]:
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(f"{sys.argv[1]}/{name}-{version}-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}.py", f"version = {version!r}\\n")
