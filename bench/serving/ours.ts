@@ -39,7 +39,7 @@ async function startModelServer(model: BenchModel, scratch: string, ...words: st
   });
 }
 
-/** Router before a model server; cold start and memory are those of both. */
+/** Router before a model server, which is there already: cold start and memory are the router's. */
 async function startRouter(model: BenchModel, scratch: string, captureRate: number): Promise<BenchServer> {
   const folder = join(scratch, `router-${captureRate}`);
   await mkdir(folder, { recursive: true });
@@ -94,7 +94,7 @@ export const ours: readonly Contender[] = [
   {
     key: "router",
     title: "Espalier router and model server",
-    setUp: "two processes; memory is the router's",
+    setUp: "two processes; start and memory are the router's",
     start: (model, scratch) => startRouter(model, scratch, 0),
     loads: [
       { protocol: "V2 JSON", request: v2Json },
@@ -104,7 +104,7 @@ export const ours: readonly Contender[] = [
   {
     key: "router-captured",
     title: "Espalier router and model server, all captured",
-    setUp: "two processes; memory is the router's",
+    setUp: "two processes; start and memory are the router's",
     start: (model, scratch) => startRouter(model, scratch, 1),
     loads: [{ protocol: "V2 JSON", request: v2Json }],
   },

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mlflowVersions } from "../../scripts/servers/mlflow-environment.ts";
@@ -8,6 +9,15 @@ import { type BenchModel, mlflowInputs, modelName, v2Grpc, v2Json } from "./mode
 import { freePort, startProgram } from "./server-process.ts";
 
 const sources = join(import.meta.dirname, "peers");
+const environments = join(import.meta.dirname, "../../scripts/servers/environments");
+/** The version that a peer's requirements pin. */
+function pinned(requirements: string, name: string): string {
+  const text = readFileSync(join(environments, requirements), "utf8");
+  const version = new RegExp(`^${name}(?:\\[.*\\])?==(\\S+)$`, "m").exec(text)?.[1];
+  if (version === undefined) throw new Error(`${requirements} pins no ${name}`);
+  return version;
+}
+
 const json = (value: unknown): string => JSON.stringify(value);
 
 /** Variables that would lead a peer to another place, or to the net. */
@@ -15,7 +25,7 @@ const quiet = { MLFLOW_DISABLE_TELEMETRY: "true", BENTOML_DO_NOT_TRACK: "True", 
 
 const mlserver: Contender = {
   key: "mlserver",
-  title: "MLServer 1.7.1",
+  title: `MLServer ${pinned("serving-mlserver.txt", "mlserver")}`,
   setUp: "ONNX runtime of its guide, one worker, adaptive batching (64 requests, 5 ms)",
   async start(model, scratch) {
     const programs = await pythonPrograms("serving-mlserver.txt", "MLServer");
@@ -58,7 +68,7 @@ const mlserver: Contender = {
 
 const bentoml: Contender = {
   key: "bentoml",
-  title: "BentoML 1.4.40",
+  title: `BentoML ${pinned("serving-bentoml.txt", "bentoml")}`,
   setUp: "batchable method, one worker",
   async start(model, scratch) {
     const programs = await pythonPrograms("serving-bentoml.txt", "BentoML");
@@ -118,7 +128,7 @@ const mlflow: Contender = {
 
 const fastapi: Contender = {
   key: "fastapi",
-  title: "FastAPI 0.163.2, onnxruntime",
+  title: `FastAPI ${pinned("serving-fastapi.txt", "fastapi")}, onnxruntime`,
   setUp: "uvicorn, 2 workers, no access log",
   async start(model, scratch) {
     const programs = await pythonPrograms("serving-fastapi.txt", "FastAPI");

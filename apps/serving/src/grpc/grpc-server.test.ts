@@ -9,6 +9,7 @@ import { framed } from "./frames.ts";
 import { createGrpcServer, type GrpcServer } from "./grpc-server.ts";
 import {
   empty,
+  healthRequest,
   inferRequest,
   inferResponse,
   modelMetadataResponse,
@@ -293,6 +294,14 @@ describe("the rest of the service", () => {
       "grade INT64",
       "city BYTES",
     ]);
+  });
+
+  test("the health check of gRPC", async () => {
+    const check = (name: string) =>
+      rawGrpcCall(port, "/grpc.health.v1.Health/Check", {}, framed(healthRequest.encode({ service: name })));
+    expect(await check("")).toMatchObject({ "grpc-status": "0" });
+    expect(await check("inference.GRPCInferenceService")).toMatchObject({ "grpc-status": "0" });
+    expect(await check("other")).toMatchObject({ "grpc-status": String(status.NOT_FOUND) });
   });
 
   test("models are not loaded from outside unless that is allowed", async () => {

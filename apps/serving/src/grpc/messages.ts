@@ -83,6 +83,10 @@ export const modelMetadataResponse = message({
   outputs: inners(5, tensorMetadata),
 });
 
+/** Of `grpc.health.v1.Health`, the health check that every gRPC server has (github.com/grpc/grpc, doc/health-checking.md). */
+export const healthRequest = message({ service: one(1, "string") });
+export const healthResponse = message({ status: one(1, "int32") });
+
 const duration = message({ count: one(1, "uint64"), ns: one(2, "uint64") });
 const inferStatistics = message({
   success: inner(1, duration),

@@ -15,6 +15,8 @@ import type { GrpcMethod } from "./calls.ts";
 import { inferMethod, streamInferMethod } from "./infer.ts";
 import {
   empty,
+  healthRequest,
+  healthResponse,
   liveResponse,
   modelConfigResponse,
   modelMetadataResponse,
@@ -30,6 +32,9 @@ import type { Schema } from "./schema.ts";
 
 /** HTTP's extensions but those that are of HTTP alone. */
 const extensions = serverExtensions.filter((name) => name !== "binary_tensor_data");
+
+const serviceName = "inference.GRPCInferenceService";
+const healthStatus = { serving: 1, notServing: 2 } as const;
 
 /** `model_config.proto`'s numbers of data types. */
 const configTypes = [
@@ -48,7 +53,7 @@ const configTypes = [
 
 /**
  * `inference.GRPCInferenceService`: the Open Inference Protocol, and of Triton's extensions streaming, configuration, statistics and the
- * model repository. What Triton has besides (shared memory, trace, log settings) is UNIMPLEMENTED, as any unknown method is.
+ * model repository; and the usual health check, which Kubernetes' probes ask. What Triton has besides (shared memory, trace, log settings) is UNIMPLEMENTED, as any unknown method is.
  */
 export function inferenceService(serving: Serving): ReadonlyMap<string, GrpcMethod> {
   const { repository } = serving;
@@ -117,7 +122,16 @@ export function inferenceService(serving: Serving): ReadonlyMap<string, GrpcMeth
       },
     ),
   };
-  return new Map(Object.entries(methods).map(([name, one]) => [`/inference.GRPCInferenceService/${name}`, one]));
+  const check = method(healthRequest, healthResponse, ({ service }) => {
+    if (service !== "" && service !== serviceName) {
+      throw new EspalierError("NOT_FOUND", `There is no service "${service.slice(0, 80)}" here, only ${serviceName}`);
+    }
+    return { status: serving.isReady() && !serving.isDraining() ? healthStatus.serving : healthStatus.notServing };
+  });
+  return new Map([
+    ...Object.entries(methods).map(([name, one]): [string, GrpcMethod] => [`/${serviceName}/${name}`, one]),
+    ["/grpc.health.v1.Health/Check", check],
+  ]);
 }
 
 function refuseRepositoryName(name: string): void {
