@@ -27,15 +27,18 @@ export interface Tracing {
 }
 
 /**
- * Tracing as OpenTelemetry's environment variables ask for it; undefined when none names a collector. The exporter is loaded only then.
- * Spans go by OTLP over HTTP, in JSON. Source: opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables.
+ * Tracing through the provider that an SDK in this process has registered; else as OpenTelemetry's environment variables ask for it, by OTLP
+ * over HTTP, in JSON; undefined when neither is there. What is needed for either is loaded only then.
+ * Source: opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables.
  */
 export async function openTracing(service: string, environment: NodeJS.ProcessEnv): Promise<Tracing | undefined> {
+  if (environment.OTEL_SDK_DISABLED?.toLowerCase() === "true") return undefined;
+  const registered = await (await import("./opentelemetry-client.ts")).openApiTracing();
+  if (registered !== undefined) return registered;
   const base = environment.OTEL_EXPORTER_OTLP_ENDPOINT;
   const url =
     environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base ? `${base.replace(/\/+$/, "")}/v1/traces` : undefined);
-  const isOff = environment.OTEL_SDK_DISABLED?.toLowerCase() === "true" || environment.OTEL_TRACES_EXPORTER === "none";
-  if (!url || isOff) return undefined;
+  if (!url || environment.OTEL_TRACES_EXPORTER === "none") return undefined;
   const protocol = environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL;
   if (protocol === "grpc") {
     log("warn", "Traces are sent by OTLP over HTTP only: OTEL_EXPORTER_OTLP_PROTOCOL=grpc turns them off here", {
