@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { InputColumn, ModelSignature } from "@espalier/core";
 import { badRequest, shortened } from "../../http/request-error.ts";
 import { checkedTable, type Table, tableFromColumns } from "../../model/table.ts";
@@ -13,16 +14,49 @@ export function tableFromTensors(tensors: readonly V2Tensor[], signature: ModelS
   const [only] = tensors;
   if (only === undefined) throw badRequest('"inputs" must be a list of tensors', "inputs");
   const isMatrix = tensors.length === 1 && only.shape.length === 2;
-  if (isMatrix && !signature.inputs.some(({ name }) => name === only.name)) return matrixTable(only, signature);
+  const { byName } = columnsOf(signature);
+  if (isMatrix && !byName.has(only.name)) return matrixTable(only, signature);
   const columns = new Map<string, TensorData>();
   for (const tensor of tensors) {
     const { name } = tensor;
     if (columns.has(name)) throw badRequest(`input "${shortened(name)}" is given twice`, name);
-    const column = signature.inputs.find((input) => input.name === name);
+    const column = byName.get(name);
     // An unknown name is refused with the names that are known, when all are there.
     columns.set(name, column === undefined ? tensor.data : columnValues(column, tensor));
   }
   return tableFromColumns(signature, columns);
+}
+
+interface Columns {
+  byName: ReadonlyMap<string, InputColumn>;
+  /** The first column that a matrix of a datatype can not hold. */
+  refused: Map<string, InputColumn | undefined>;
+}
+
+/** Looked up once a model and not once a request. */
+const columnsBySignature = new WeakMap<ModelSignature, Columns>();
+
+function columnsOf(signature: ModelSignature): Columns {
+  let columns = columnsBySignature.get(signature);
+  if (columns === undefined) {
+    columns = { byName: new Map(signature.inputs.map((column) => [column.name, column])), refused: new Map() };
+    columnsBySignature.set(signature, columns);
+  }
+  return columns;
+}
+
+/** One tensor has one datatype, so a matrix of numbers may hold all numeric columns; their values are checked one by one. */
+function refusedColumn(signature: ModelSignature, datatype: string): InputColumn | undefined {
+  const { refused } = columnsOf(signature);
+  const isNumeric = numericDatatypes.includes(datatype);
+  if (refused.has(datatype)) return refused.get(datatype);
+  const column = signature.inputs.find(
+    ({ type }) =>
+      !acceptedDatatypes[type].includes(datatype) && !(isNumeric && numericDatatypes.includes(columnDatatype[type])),
+  );
+  // Callers may send any text as a datatype.
+  if (isNumeric) refused.set(datatype, column);
+  return column;
 }
 
 function columnValues(column: InputColumn, { name, shape, datatype, data }: V2Tensor): TensorData {
@@ -62,11 +96,8 @@ function matrixTable(tensor: V2Tensor, signature: ModelSignature): Table {
       missing ?? name,
     );
   }
-  const refused = signature.inputs.find((column) => !acceptedDatatypes[column.type].includes(datatype));
-  // One tensor has one datatype, so a matrix of floats may hold the integer columns; their values are checked one by one.
-  const bothNumeric = (type: InputColumn["type"]) =>
-    numericDatatypes.includes(datatype) && numericDatatypes.includes(columnDatatype[type]);
-  if (refused !== undefined && !bothNumeric(refused.type)) {
+  const refused = refusedColumn(signature, datatype);
+  if (refused !== undefined) {
     throw badRequest(
       `column "${refused.name}": expected ${columnDatatype[refused.type]}, got ${datatype.slice(0, 20)}`,
       refused.name,
@@ -93,6 +124,7 @@ export function tableFromRawBody(body: Buffer, signature: ModelSignature): Table
   // BYTES elements have no fixed length: the whole body is the one element, as in Triton.
   if (size === undefined) {
     if (inputs.length > 1) throw badRequest("Several BYTES inputs need an inference header");
+    if (!isUtf8(body)) throw badRequest(`input "${first.name}": the body is not UTF-8 text`, first.name);
     return tableFromTensors([{ name: first.name, shape: [1], datatype, data: [body.toString("utf8")] }], signature);
   }
   const tail = first.shape ?? (inputs.length > 1 ? [inputs.length] : []);
