@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 /** The published package, packed, installed and run outside the repository, as a user's `npm install espalier` would. */
@@ -64,6 +65,34 @@ test("a pipeline with a shell step and a SQL step runs from the package", () => 
   expect(first.code).toBe(0);
   expect(JSON.parse(first.out).counts).toEqual({ succeeded: 2 });
   expect(JSON.parse(espalier(project, "run", "count", "--json").out).counts).toEqual({ cached: 2 });
+});
+
+test("an image of a model and its server is made from the package", async () => {
+  const project = join(home, "imaged");
+  mkdirSync(join(project, "pipelines"), { recursive: true });
+  writeFileSync(join(project, "espalier.yaml"), "project: imaged\n");
+  await writeModelFolder(join(project, "model"), logisticModel([1, 1], 0), matrixSignature(["x0", "x1"]));
+  writeFileSync(
+    join(project, "pipelines/train.yaml"),
+    [
+      "name: train",
+      "steps:",
+      "  train: { run: 'cp -r ${{ inputs.model }} ${{ outputs.model }}', inputs: { model: ./model }, outputs: { model: model } }",
+      "  register: { uses: register, gate: none, inputs: { model: train.model }, with: { name: clicks } }",
+      "  package: { uses: package, inputs: { model: register.version }, with: { image: true, repository: by-step } }",
+      "",
+    ].join("\n"),
+  );
+  const run = espalier(project, "run", "train", "--json");
+  expect(run.err).toBe("");
+  expect(JSON.parse(run.out).counts).toEqual({ succeeded: 3 });
+  const packed = espalier(project, "package", "clicks@1", "--output", "images", "--json");
+  expect(packed.err).toBe("");
+  const { digest, layers } = JSON.parse(packed.out);
+  expect(layers.map(({ what }: { what: string }) => what)).toContain("Espalier's model server");
+  for (const index of ["images/index.json", ".espalier/packages/by-step/index.json"]) {
+    expect(readFileSync(join(project, index), "utf8")).toContain(digest);
+  }
 });
 
 test("init copies an example that plan accepts", () => {

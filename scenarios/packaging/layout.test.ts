@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buildImage, buildIndex, fileLayer, parsePlatform, pushImage, putChecked } from "@espalier/core";
+import { createOciLayout } from "@espalier/embedded";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type PackagingProject, packagingProject, readBlob } from "./project.ts";
 
@@ -132,6 +134,80 @@ test("an image builds upon another in a folder", async () => {
   const digests = (one: typeof below): string[] => one.layers.map(({ digest }) => digest);
   expect(digests(upon).slice(0, 5)).toEqual(digests(below));
   expect(upon.layers.at(-1)?.what).toBe("model clicks 2");
+});
+
+test("one name stands for images of two platforms, each with its own native files, upon the base's Node", async () => {
+  const base = createOciLayout(join(project.folder, "base"));
+  const images = await Promise.all(
+    ["amd64", "arm64"].map(async (architecture) =>
+      buildImage({
+        platform: parsePlatform(`linux/${architecture}`),
+        layers: [await fileLayer("marker", [{ kind: "folder", path: `for-${architecture}` }])],
+        entrypoint: ["node"],
+        command: [],
+        environment: { PATH: "/usr/local/bin:/usr/bin:/bin", NODE_VERSION: "24.1.0" },
+        labels: {},
+        user: "0",
+        workingDirectory: "/",
+        port: 80,
+        annotations: {},
+      }),
+    ),
+  );
+  for (const image of images) await pushImage(base, "base", image);
+  const two = buildIndex(images, {});
+  await putChecked(base, "base", "two", two);
+
+  const platforms = ["--platform", "linux/amd64,linux/arm64"];
+  const packed = await project.pack([
+    "clicks@1",
+    "--output",
+    "images",
+    "--tag",
+    "both",
+    "--base",
+    "oci:base:two",
+    ...platforms,
+  ]);
+  const index = readBlob<{ manifests: { digest: string; platform: object }[] }>(layout, packed.digest);
+  expect(index.manifests.map(({ platform }) => platform)).toEqual(images.map(({ platform }) => platform));
+  const [amd64, arm64] = index.manifests.map(({ digest }) => {
+    const manifest = readBlob<{ config: { digest: string }; layers: { digest: string }[] }>(layout, digest);
+    const { config } = readBlob<{ config: { Entrypoint: string[]; Env: string[] } }>(layout, manifest.config.digest);
+    expect(config.Entrypoint).toEqual(["node", "/opt/espalier/serving.js"]);
+    expect(config.Env).toContain("NODE_VERSION=24.1.0");
+    return manifest.layers.map((layer) => layer.digest);
+  });
+  // Base, onnxruntime; then the server and the model, which are the same for both.
+  expect([amd64?.length, arm64?.length]).toEqual([4, 4]);
+  expect(amd64?.slice(0, 2).filter((digest) => arm64?.includes(digest))).toEqual([]);
+  expect(amd64?.slice(2)).toEqual(arm64?.slice(2));
+  const again = await project.pack([
+    "clicks@1",
+    "--output",
+    "images",
+    "--tag",
+    "both",
+    "--base",
+    "oci:base:two",
+    ...platforms,
+  ]);
+  expect([again.digest, again.sentBytes]).toEqual([packed.digest, 0]);
+
+  const other = process.arch === "x64" ? "linux/arm64" : "linux/amd64";
+  const alone = await project.espalier(["package", "clicks@1", "--output", "x", "--platform", other]);
+  expect([alone.code, alone.err]).toEqual([3, expect.stringContaining("--base")]);
+  const wrong = await project.espalier([
+    "package",
+    "clicks@1",
+    "--output",
+    "x",
+    "--platform",
+    other,
+    "--base",
+    "oci:images:1",
+  ]);
+  expect([wrong.code, wrong.err]).toEqual([3, expect.stringContaining(`is not for ${other}`)]);
 });
 
 test("what can not be packaged is told before anything is built, with what to do", async () => {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-export const has = (program: string): boolean =>
+const has = (program: string): boolean =>
   (process.env["PATH"] ?? "").split(":").some((folder) => folder !== "" && existsSync(join(folder, program)));
 
 /** Debian's packages, unless their programs are there; the reason when that is not possible. */

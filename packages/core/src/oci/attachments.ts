@@ -115,6 +115,6 @@ export function subjectOf(
   };
 }
 
-export function descriptorOf(mediaType: string, content: Uint8Array): OciDescriptor {
+function descriptorOf(mediaType: string, content: Uint8Array): OciDescriptor {
   return { mediaType, digest: digestOfBytes(content), size: content.byteLength };
 }
