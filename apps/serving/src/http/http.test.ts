@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningServer, runServer, temporaryFolder } from "../testing/running-server.ts";
 
@@ -95,6 +96,79 @@ describe("HTTP", () => {
     expect([answer.status, error ?? told]).toEqual([status, expect.stringContaining(message)]);
     expect(error_code ?? "none").toBe("none");
     if (status === 405) expect(answer.headers.get("allow")).toBe(message.slice("only ".length));
+  });
+
+  it("any path, method and header gets an answer that is no fault of the server", async () => {
+    const part = fc.oneof(
+      fc.constantFrom(
+        "v1",
+        "v2",
+        "models",
+        "tiny",
+        "tiny:predict",
+        "tiny:explain",
+        "versions",
+        "3",
+        "infer",
+        "stats",
+        "config",
+      ),
+      fc.constantFrom(
+        "ready",
+        "repository",
+        "index",
+        "load",
+        "unload",
+        "invocations",
+        "score",
+        "ping",
+        "metrics",
+        "..",
+        "%",
+        "%00",
+      ),
+      fc.string({ unit: "binary", maxLength: 5 }).map((text) => encodeURIComponent(text.toWellFormed())),
+    );
+    const path = fc.array(part, { maxLength: 6 }).map((parts) => `/${parts.join("/")}`);
+    const method = fc.constantFrom("GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD");
+    const header = fc.constantFrom(
+      ...["content-type", "content-encoding", "inference-header-content-length", "x-request-id", "traceparent"],
+      ...[
+        "x-espalier-prediction-id",
+        "x-espalier-event-time",
+        "x-request-timeout-ms",
+        "x-espalier-capture",
+        "expect-ct",
+      ],
+    );
+    const value = fc.oneof(
+      fc.constantFrom(
+        "0",
+        "-1",
+        "1",
+        "application/json",
+        "text/csv",
+        "gzip",
+        "identity",
+        ";",
+        "=;=",
+        "a/b; charset",
+        "1e999",
+      ),
+      fc.string({ maxLength: 20 }).map((text) => text.replaceAll(/[^\x20-\x7e]/g, "").trim()),
+    );
+    const headers = fc.dictionary(header, value, { maxKeys: 4, noNullPrototype: true });
+    await fc.assert(
+      fc.asyncProperty(path, method, headers, fc.boolean(), async (to, how, given, hasBody) => {
+        const sent = hasBody && how !== "GET" && how !== "HEAD" ? JSON.stringify(body) : undefined;
+        const answer = await running.send(to, sent, given, how);
+        const told = JSON.stringify([how, to, given, answer.bytes.toString().slice(0, 300)]);
+        expect([200, 400, 403, 404, 405, 415, 431, 501, 503, 504], told).toContain(answer.status);
+        if (answer.status >= 500) expect(told).toMatch(/UNSUPPORTED|TIMEOUT/);
+      }),
+      { numRuns: 1000 },
+    );
+    expect((await running.post(infer, body)).status).toBe(200);
   });
 
   it("answers HEAD like GET, and takes names that need escapes", async () => {
