@@ -11,6 +11,7 @@ import {
 } from "@espalier/core";
 import { checkStack, loadPipelines, namedSecrets, openStack } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { planEndpoints } from "../endpoints/plan-endpoints.ts";
 import { mirrorStatuses } from "../mirrors/mirror-status.ts";
 
 type Check = DoctorReport["checks"][number];
@@ -52,6 +53,7 @@ export async function checkHealth(
   await run("pipelines", () => pipelineChecks(plane));
   await run("disk", () => diskChecks(plane));
   await run("endpoints", () => endpointChecks(plane));
+  await run("endpoints", () => declarationChecks(plane));
   await run("mirrors", () => mirrorChecks(plane));
   await run("artifacts", () => (deep ? deepChecks(plane) : shallowChecks(plane)));
   return { healthy: checks.every((check) => check.status !== "fail"), checks };
@@ -121,6 +123,21 @@ async function endpointChecks({ record, stack }: ControlPlane): Promise<Check[]>
     else checks.push({ name, status: "fail", message: "does not serve", hint: `\`espalier deploy\` starts it again.` });
   }
   return checks;
+}
+
+/** What espalier.yaml declares and is not served so. */
+async function declarationChecks(plane: ControlPlane): Promise<Check[]> {
+  return (await planEndpoints(plane)).flatMap(({ name, action, at, reason, problem }): Check[] => {
+    const place = at === undefined ? {} : { at };
+    const told = { name: `endpoint ${name}`, ...place };
+    if (problem !== undefined) {
+      const hint = problem.hint === undefined ? {} : { hint: problem.hint };
+      return [{ ...told, status: "warn", message: problem.message, ...hint }];
+    }
+    if (action === "none") return [];
+    const message = `is not as it is declared (${action}${reason === undefined ? "" : `: ${reason}`})`;
+    return [{ ...told, status: "warn", message, hint: "`espalier plan --endpoints` shows what differs." }];
+  });
 }
 
 async function mirrorChecks(plane: ControlPlane): Promise<Check[]> {

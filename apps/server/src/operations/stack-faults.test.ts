@@ -26,6 +26,21 @@ test("a stack is shown with what is wrong in it", async () => {
   );
 });
 
+test("the doctor says what is declared and not served so", async () => {
+  const declared = "project: flights\nendpoints:\n  clicks: { model: clicks@champion }\n";
+  const { client } = await startForTest(await makeProject({ "espalier.yaml": declared }));
+  const { healthy, checks } = await client.call("doctor.check", { query: {} });
+  expect(healthy).toBe(true);
+  expect(checks).toContainEqual(
+    expect.objectContaining({
+      name: "endpoint clicks",
+      status: "warn",
+      at: "espalier.yaml:3:13",
+      message: "There is no model clicks",
+    }),
+  );
+});
+
 test("the doctor looks for the secrets that a stack names, whichever stack it is asked about", async () => {
   const { client } = await startForTest(await makeProject({ "espalier.yaml": text }));
   const checks = async (stack?: string) => {
