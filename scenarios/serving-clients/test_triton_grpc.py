@@ -6,6 +6,7 @@ import grpc as grpcio
 import numpy
 import pytest
 import tritonclient.grpc as triton
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support import AMOUNT, CITY, FLAGS, GRADE, LONGS, REALS, SUITE, TEXTS, TOTAL, check_echo, echo_inputs
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
@@ -247,3 +248,15 @@ def test_index_unload_and_load(grpc):
     with pytest.raises(InferenceServerException) as caught:
         grpc.load_model("absent")
     assert caught.value.status() == "StatusCode.NOT_FOUND"
+
+
+def test_health_check():
+    """What Kubernetes' gRPC probes ask."""
+    with grpcio.insecure_channel(SUITE["repository_grpc"]) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ["", "inference.GRPCInferenceService"]:
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpcio.RpcError) as caught:
+            health.Check(health_pb2.HealthCheckRequest(service="other"))
+        assert caught.value.code() == grpcio.StatusCode.NOT_FOUND
