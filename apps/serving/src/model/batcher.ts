@@ -20,6 +20,8 @@ export interface BatcherOptions<Input, Output> {
   maxQueueRequests: number;
   /** Requests that may wait or run; further ones are refused. Absent: only the queue is bounded. */
   maxConcurrentRequests?: number;
+  /** Requests of the same model in other batchers, which count against that limit too. */
+  othersInFlight?(): number;
   /** Runs at one time; 1 when absent. */
   maxConcurrentRuns?: number;
   /** How long a run that is not full waits for company; 0 when absent, since waiting costs every request and gains few. */
@@ -204,11 +206,12 @@ export function createBatcher<Input, Output>(options: BatcherOptions<Input, Outp
 
   function refusal(): EspalierError | undefined {
     if (isClosed) return new EspalierError("UNAVAILABLE", "The model is being unloaded");
-    if (queued < maxQueueRequests && inFlight < maxRequests) return undefined;
+    const others = options.othersInFlight?.() ?? 0;
+    if (queued < maxQueueRequests && inFlight + others < maxRequests) return undefined;
     // Those that nobody waits for must not keep others out.
     if (perishable > 0) dropLapsed();
     if (queued >= maxQueueRequests) return overload(`${queued} requests are waiting already`);
-    if (inFlight >= maxRequests) return overload(`${inFlight} requests are being served already`);
+    if (inFlight + others >= maxRequests) return overload(`${inFlight + others} requests are being served already`);
     return undefined;
   }
 

@@ -89,6 +89,19 @@ describe("ONNX models", () => {
     await forced.release();
   });
 
+  it("a limit of requests holds for those in this thread and those in others together", async () => {
+    const model = await openOnnxModel(small, { ...options, maxBatchRows: 1, maxConcurrentRequests: 2 });
+    const ask = (rows: number) => model.predict({ rows, values: new Array(rows * 2).fill(1) });
+    const outcomes = await Promise.allSettled([ask(200_000), ask(1), ask(1), ask(200_000)]);
+    expect(outcomes.map((outcome) => (outcome.status === "rejected" ? outcome.reason.code : "answered"))).toEqual([
+      "answered",
+      "answered",
+      "RATE_LIMITED",
+      "RATE_LIMITED",
+    ]);
+    await model.release();
+  });
+
   it("measures how many rows this thread may run unnoticed", async () => {
     const cost = (millisecondsARow: number) => async (rows: number) => {
       const end = performance.now() + rows * millisecondsARow;

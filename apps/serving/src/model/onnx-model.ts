@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { EspalierError, toEspalierError } from "@espalier/core";
-import { type BatcherOptions, createBatcher, type RunReport } from "./batcher.ts";
+import { type Batcher, createBatcher, type RunReport } from "./batcher.ts";
 import { concatenateFeeds, encode, type Feed } from "./layout.ts";
 import { measureInlineRows } from "./measure-runs.ts";
 import type { LoadedModel, ModelOutput } from "./model.ts";
@@ -36,7 +36,7 @@ export interface OnnxModelOptions {
 }
 
 /** Opening a larger file blocks its thread for long, so it is opened in a worker thread, and its runs stay there. */
-const mostInlineBytes = 64 * 1024 * 1024;
+const mostInlineBytes = 16 * 1024 * 1024;
 
 /** Where runs happen: rows up to `inlineRows` in this thread, the rest in worker threads. */
 interface Runtime {
@@ -64,9 +64,13 @@ export async function openOnnxModel(folder: string, options: OnnxModelOptions): 
         mode === "inline" ? Number.POSITIVE_INFINITY : undefined,
         options.maxBatchRows,
       );
-  const inline =
-    session === undefined ? undefined : lane(plan, session, options, Math.min(options.maxBatchRows, inlineRows), 1);
-  const heavy = lane(plan, pool, options, options.maxBatchRows, threads);
+  const heavy = lane(plan, pool, { ...options, othersInFlight: () => inline?.inFlight() ?? 0 }, threads);
+  const inlineOptions = {
+    ...options,
+    maxBatchRows: Math.min(options.maxBatchRows, inlineRows),
+    othersInFlight: heavy.inFlight,
+  };
+  const inline = session === undefined ? undefined : lane(plan, session, inlineOptions, 1);
   const lanes = inline === undefined ? [heavy] : [inline, heavy];
   const { signature, layout } = plan;
   return {
@@ -139,18 +143,14 @@ interface Request {
 function lane(
   plan: GraphPlan,
   runner: GraphRunner,
-  { maxQueueRequests, maxConcurrentRequests, maxDelayMilliseconds, onRun }: OnnxModelOptions,
-  maxBatchRows: number,
+  options: OnnxModelOptions & { othersInFlight(): number },
   maxConcurrentRuns: number,
-) {
-  const options: BatcherOptions<Request, ModelOutput[]> = {
+): Batcher<Request, ModelOutput[]> {
+  return createBatcher<Request, ModelOutput[]>({
+    ...options,
     // Rows of a graph that takes one at a time gain nothing by company.
-    maxBatchRows: plan.takesOneRow ? 1 : maxBatchRows,
-    maxQueueRequests,
+    maxBatchRows: plan.takesOneRow ? 1 : options.maxBatchRows,
     maxConcurrentRuns,
-    ...(maxConcurrentRequests === undefined ? {} : { maxConcurrentRequests }),
-    ...(maxDelayMilliseconds === undefined ? {} : { maxDelayMilliseconds }),
-    ...(onRun === undefined ? {} : { onRun }),
     async run(requests, rows) {
       const [only] = requests;
       if (only !== undefined && requests.length === 1) return [await runGraph(plan, runner, only.feeds, rows)];
@@ -163,8 +163,7 @@ function lane(
         return part;
       });
     },
-  };
-  return createBatcher(options);
+  });
 }
 
 function sliceRows(output: ModelOutput, from: number, to: number): ModelOutput {
