@@ -163,7 +163,7 @@ function askMlflow(logged: LoggedModels, asked: readonly (readonly [string, unkn
 }
 
 describe("a Python model answers what `mlflow models serve` answers", () => {
-  test("to what MLflow understands", async ({ skip }) => {
+  test("to what MLflow understands", { timeout: 600_000 }, async ({ skip }) => {
     if (models === undefined) return skip("MLflow is not installed here");
     const expected = askMlflow(models, cases);
     expect(expected.map(({ status }) => status)).toEqual(cases.map(() => 200));
@@ -174,7 +174,7 @@ describe("a Python model answers what `mlflow models serve` answers", () => {
     }
   });
 
-  test("and refuses what MLflow refuses, the model going on", async ({ skip }) => {
+  test("and refuses what MLflow refuses, the model going on", { timeout: 600_000 }, async ({ skip }) => {
     if (models === undefined) return skip("MLflow is not installed here");
     const expected = askMlflow(models, refused);
     expect(expected.map(({ status }) => status)).toEqual(refused.map(() => 400));

@@ -19,8 +19,7 @@ export function encodeColumns(inputs: readonly InputColumn[], tables: readonly T
   const columns = inputs.map((input, column) => {
     const cells = cellsOf(tables, column, inputs.length);
     const { name, type } = input;
-    const shape = shapeOf(input);
-    const described = { name, ...(shape.length > 0 ? { shape } : {}) };
+    const described = { name, ...(input.shape === undefined ? {} : { shape: input.shape }) };
     if (type === "string" || type === "datetime") {
       return { ...described, type: "string", values: cells.map((cell) => (isMissing(cell) ? null : cell)) };
     }
@@ -46,10 +45,6 @@ function cellsOf(tables: readonly Table[], column: number, width: number): unkno
 
 function isList(cell: unknown): cell is ArrayLike<unknown> {
   return Array.isArray(cell) || ArrayBuffer.isView(cell);
-}
-
-export function shapeOf(input: InputColumn): readonly number[] {
-  return (input as { shape?: readonly number[] }).shape ?? [];
 }
 
 function isMissing(cell: unknown): boolean {

@@ -22,10 +22,6 @@ export interface WorkerPool {
   ask(request: PoolRequest, retries: number): Promise<Frame>;
   /** A worker lives and has its model in memory. */
   isReady(): boolean;
-  /** Workers that died since the pool began. */
-  restarts(): number;
-  /** Processes that live, for tests and for those who look. */
-  pids(): number[];
   close(): Promise<void>;
 }
 
@@ -193,8 +189,6 @@ export async function createWorkerPool(options: WorkerPoolOptions): Promise<Work
     description: first.description,
     ask,
     isReady: () => living.size > 0,
-    restarts: () => restarts,
-    pids: () => [...living].map(({ pid }) => pid),
     async close() {
       stopping.abort();
       clearInterval(pinging);
