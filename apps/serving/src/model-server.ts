@@ -150,11 +150,13 @@ async function open(
       if (!failed) statistics.ran(rows, runMilliseconds);
     },
   });
-  const capture =
-    options.capture === undefined
-      ? undefined
-      : createCapture(options.capture, { ...source, signature: model.signature });
-  return { model, capture };
+  if (options.capture === undefined) return { model, capture: undefined };
+  try {
+    return { model, capture: createCapture(options.capture, { ...source, signature: model.signature }) };
+  } catch (error) {
+    await model.release();
+    throw error;
+  }
 }
 
 async function loadAll(repository: ModelRepository, directory: string): Promise<void> {

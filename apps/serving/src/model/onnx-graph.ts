@@ -32,7 +32,7 @@ export interface GraphRunner {
 }
 
 /**
- * Reads a model folder `{payload, signature.json}` or an MLmodel folder with an ONNX flavour. Errors: NOT_FOUND, INVALID_DATA, UNSUPPORTED
+ * Reads a model folder `{payload, signature.json}`, an MLmodel folder with an ONNX flavour, or a bare model.onnx. Errors: NOT_FOUND, INVALID_DATA, UNSUPPORTED
  * (pickles, other flavours).
  */
 export async function describeGraph(folder: string): Promise<DescribedGraph> {
@@ -118,6 +118,8 @@ async function describe(folder: string): Promise<{ file: string; signature?: Mod
   const text = await readFile(at, "utf8").catch(() => undefined);
   if (text === undefined) {
     if (await isFile(join(folder, "MLmodel"))) return readMlmodel(folder);
+    // A version of Triton's repositories is this file and nothing else.
+    if (await isFile(join(folder, "model.onnx"))) return { file: join(folder, "model.onnx") };
     throw new EspalierError("NOT_FOUND", `There is no model in ${folder}: neither signature.json nor MLmodel`, {
       at: folder,
     });

@@ -5,7 +5,7 @@ import { EspalierError } from "@espalier/core";
 import type { ModelSource } from "./served-model.ts";
 
 /** What tells a model folder from a folder of model folders. */
-const markers = ["signature.json", "MLmodel"];
+const markers = ["signature.json", "MLmodel", "model.onnx"];
 
 /** A platform may put the model some folders deeper than it says. */
 const maxDepth = 4;

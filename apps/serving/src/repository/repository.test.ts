@@ -1,4 +1,4 @@
-import { rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { logisticModel, matrixSignature, slowModel, writeModelFolder } from "@espalier/conformance";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -96,6 +96,21 @@ describe("several models in one server", () => {
     } finally {
       await other.server.close();
     }
+  });
+
+  it("takes a repository of Triton's, whose versions are a model.onnx, by the graph's own inputs", async () => {
+    await mkdir(at("bare", "2"), { recursive: true });
+    await writeFile(at("bare", "2", "model.onnx"), logisticModel([1, -1], 0));
+    await writeFile(at("bare", "config.pbtxt"), 'name: "bare"\nplatform: "onnxruntime_onnx"\n');
+    expect((await load("bare")).status).toBe(200);
+    const metadata = await get("/v2/models/bare");
+    expect(metadata.inputs.map(({ name, datatype }: never) => [name, datatype])).toEqual([
+      ["input_0", "FP32"],
+      ["input_1", "FP32"],
+    ]);
+    const body = { inputs: [{ name: "input", shape: [1, 2], datatype: "FP32", data: [2, 2] }] };
+    const answer = await running.post("/v2/models/bare/versions/2/infer", body);
+    expect(answer.body.outputs).toEqual([{ name: "probability", datatype: "FP32", shape: [1, 1], data: [0.5] }]);
   });
 
   it("requests that a model has taken are answered before it is unloaded", async () => {
