@@ -22,7 +22,7 @@ export interface SessionOptions {
   project?: string;
   /** The stack that a control plane of this process opens; one that runs already has its own. */
   stack?: string;
-  /** The command only looks: where it becomes the control plane itself, endpoints are left as they are. */
+  /** The command only looks: where it becomes the control plane itself, nothing is started. */
   looksOnly?: boolean;
 }
 
@@ -108,5 +108,5 @@ export async function runningOwner(projectDirectory: string): Promise<Owner | un
 
 async function becomeOwner(projectDirectory: string, { stack, looksOnly = false }: SessionOptions): Promise<Owner> {
   const { startControlPlane } = await import("@espalier/server");
-  return startControlPlane({ projectDirectory, endpoints: !looksOnly, ...(stack === undefined ? {} : { stack }) });
+  return startControlPlane({ projectDirectory, looksOnly, ...(stack === undefined ? {} : { stack }) });
 }

@@ -12,17 +12,18 @@ import { catchUp, fire, syncSchedules } from "./schedules/schedules.ts";
 export interface LoopOptions {
   /** This control plane was asked for as such, by `espalier up`: what espalier.yaml declares is what it brings about. */
   appliesFile: boolean;
-  /** false: endpoints are left as they are, for a command that only looks. */
-  endpoints: boolean;
+  /** Endpoints, schedules and mirrors are left as they are. */
+  looksOnly: boolean;
 }
 
 /** What goes on beside requests and runs. Returns how to stop it. */
 export async function startLoops(plane: ControlPlane, options: LoopOptions): Promise<() => Promise<void>> {
+  if (options.looksOnly) return async () => undefined;
   const { stack, logger } = plane;
   const running: Promise<unknown>[] = [
     deliverNotices(plane),
     ...drainMirrors(plane),
-    ...(options.endpoints ? endpointLoops(plane, options) : []),
+    ...endpointLoops(plane, options),
     repeat(plane, "forgetting old runs", 3_600_000, () => forgetOldRuns(plane)),
     repeat(plane, "forgetting uploads that nobody completed", 3_600_000, () => forgetUploads(plane)),
     repeat(plane, "removing the folders of old attempts", 3_600_000, () => plane.staging.cleanUp()),

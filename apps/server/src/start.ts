@@ -51,8 +51,8 @@ export interface StartOptions {
   databaseUrl?: string;
   /** `up` wants to be the owner: CONFLICT when another process is. A command is content with the one there is. */
   role?: "up" | "command";
-  /** false: endpoints are left as they are, for a command that only looks. */
-  endpoints?: boolean;
+  /** For a command that only looks: endpoints, schedules and mirrors are left as they are. */
+  looksOnly?: boolean;
   logger?: Logger;
 }
 
@@ -234,8 +234,8 @@ async function compose(
   closers.push(() => deliverBeforeClose(plane));
   await engine.start();
   closers.push(() => engine.stop());
-  const { role, endpoints = true } = options;
-  closers.push(await startLoops(plane, { appliesFile: role === "up", endpoints }));
+  const { role, looksOnly = false } = options;
+  closers.push(await startLoops(plane, { appliesFile: role === "up", looksOnly }));
   await ownership.publish(url);
   return plane;
 }
