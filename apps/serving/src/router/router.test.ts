@@ -1,51 +1,12 @@
-import { rename, writeFile } from "node:fs/promises";
-import { createServer, type RequestListener, type Server } from "node:http";
-import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import type { RouterState, RouterStatus } from "@espalier/core";
+import type { RouterState } from "@espalier/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listen } from "../http/listen.ts";
-import { temporaryFolder } from "../testing/running-server.ts";
+import { routed, type Upstream, upstream } from "../testing/routed.ts";
 import { chooseVersion, keyFraction } from "./choose.ts";
-import { createRouter, type Router } from "./router.ts";
-
-/** Stands for a model server: what it answers is the test's. */
-interface Upstream {
-  server: Server;
-  port: number;
-  ready: boolean;
-  handle: RequestListener;
-}
-
-async function upstream(name: string): Promise<Upstream> {
-  const fake: Upstream = {
-    server: createServer((request, response) => {
-      if (request.url === "/v2/health/ready") response.writeHead(fake.ready ? 200 : 503).end();
-      else fake.handle(request, response);
-    }),
-    port: 0,
-    ready: true,
-    handle: (request, response) => {
-      request
-        .resume()
-        .on("end", () => response.end(JSON.stringify({ from: name, headers: request.headers, url: request.url })));
-    },
-  };
-  fake.port = await listen(fake.server, "127.0.0.1", 0);
-  return fake;
-}
-
-const closeServer = (server: Server) =>
-  new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 
 describe("router", () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let one: Upstream;
   let two: Upstream;
-  let router: Router;
+  let route: Awaited<ReturnType<typeof routed>>;
   let url: string;
 
   const state = (generation: number, weights: [number, number], captureRate = 0): RouterState => ({
@@ -58,45 +19,19 @@ describe("router", () => {
       { key: "two", model: "m", version: "2", port: two.port, weight: weights[1] },
     ],
   });
-  const stateFile = () => join(folder.path, "state.json");
-  const writeState = async (content: unknown) => {
-    const temporary = `${stateFile()}.new`;
-    await writeFile(temporary, typeof content === "string" ? content : JSON.stringify(content));
-    await rename(temporary, stateFile());
-  };
-  const status = async () => (await (await fetch(`${url}/status`)).json()) as RouterStatus;
-  const predict = async (headers: Record<string, string> = {}, path = "/invocations") => {
-    const response = await fetch(url + path, { method: "POST", body: "{}", headers });
-    const text = await response.text();
-    return {
-      status: response.status,
-      version: response.headers.get("x-espalier-model-version"),
-      body: JSON.parse(text),
-    };
-  };
-  /** Waits for a condition; only a test that fails reaches the end. */
-  const until = async (holds: (now: RouterStatus) => boolean) => {
-    for (let tries = 0; tries < 400; tries++) {
-      const now = await status();
-      if (holds(now)) return now;
-      await delay(25);
-    }
-    throw new Error(`it did not happen: ${JSON.stringify(await status())}`);
-  };
+  const status = () => route.status();
+  const predict: typeof route.predict = (...given) => route.predict(...given);
+  const until: typeof route.until = (holds) => route.until(holds);
+  const writeState: typeof route.writeState = (content) => route.writeState(content);
 
   beforeEach(async () => {
-    folder = await temporaryFolder();
     [one, two] = [await upstream("one"), await upstream("two")];
-    await writeState(state(1, [1, 0]));
-    router = createRouter({ stateFile: stateFile(), bodyLimitBytes: 1000 });
-    await router.open();
-    url = `http://127.0.0.1:${await listen(router.server, "127.0.0.1", 0)}`;
-    await until((now) => now.ready);
+    route = await routed(state(1, [1, 0]));
+    url = route.url;
   });
   afterEach(async () => {
-    await router.close();
-    await Promise.all([closeServer(one.server), closeServer(two.server)]);
-    await folder.remove();
+    await route.close();
+    await Promise.all([one.close(), two.close()]);
   });
 
   it("passes on the body, the ids and the path, and says which version answered", async () => {
