@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildImage, buildIndex, fileLayer, parsePlatform, pushImage, putChecked } from "@espalier/core";
 import { createOciLayout } from "@espalier/embedded";
@@ -211,6 +211,7 @@ test("one name stands for images of two platforms, each with its own native file
 });
 
 test("what can not be packaged is told before anything is built, with what to do", async () => {
+  await project.pack(["clicks@1", "--output", "images"]);
   const key = join(project.folder, "rsa.pem");
   execFileSync("openssl", ["genrsa", "-out", key, "2048"], { stdio: "ignore" });
   const cases: [string[], number, RegExp][] = [
@@ -260,3 +261,27 @@ test("a damaged layer of a base is refused, and nothing is published", async () 
   const left = spawnSync("ls", [join(project.folder, "refused/index.json")]);
   expect(left.status).not.toBe(0);
 });
+
+const isRoot = process.getuid?.() === 0;
+
+test.skipIf(!isRoot)(
+  `a full disk is told, and the same command goes on${isRoot ? "" : " (skipped: only root may mount one)"}`,
+  async () => {
+    const disk = join(project.folder, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=100m", "tmpfs", disk]);
+    try {
+      const answer = await project.espalier(["package", "clicks@1", "--output", join(disk, "images")]);
+      expect([answer.code, answer.err]).toEqual([7, expect.stringContaining("disk is full")]);
+      // Not half an image, and nothing of the layer that did not fit.
+      expect(existsSync(join(disk, "images/index.json"))).toBe(false);
+      expect(readdirSync(join(disk, "images/blobs/sha256")).filter((name) => name.includes("tmp"))).toEqual([]);
+      execFileSync("mount", ["-o", "remount,size=400m", disk]);
+      const packed = await project.pack(["clicks@1", "--output", join(disk, "images")]);
+      expect(packed.heldBytes).toBeGreaterThan(0);
+      expect(readFileSync(join(disk, "images/index.json"), "utf8")).toContain(packed.digest);
+    } finally {
+      execFileSync("umount", [disk]);
+    }
+  },
+);

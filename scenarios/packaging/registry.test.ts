@@ -98,7 +98,10 @@ describe.skipIf(registry === "")(`an image in a registry${noRegistry}`, () => {
       ["package", "clicks@2", "--push", `${registry}/other/upon:1`, "--base", `${registry}/team/nothing:1`],
       account,
     );
-    expect([missing.code, missing.err]).toEqual([6, expect.stringMatching(/team\/nothing/)]);
+    expect([missing.code, missing.err]).toEqual([
+      6,
+      expect.stringMatching(/no base image .*team\/nothing.*skopeo list-tags/s),
+    ]);
   });
 
   describe.skipIf(podman === undefined)(`with the tools of others${noPodman}`, () => {

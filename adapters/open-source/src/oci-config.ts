@@ -40,7 +40,7 @@ export const ociManifest: ToolManifest = {
   cost: { money: "disks and a server, or a provider's price a GB", operations: "one registry" },
   verified: {
     label: "real",
-    against: "Debian's docker-registry 2.8.2, with skopeo and Podman",
+    against: "Debian's docker-registry 2.8.2, with skopeo 1.9, Podman 4.3 and cosign 2.6",
     live: "not applicable",
   },
   losses: [

@@ -3,7 +3,7 @@ import { type ByteStream, EspalierError, isEspalierError, type OciDescriptor } f
 import { discard, type RegistryClient } from "./oci-registry-client.ts";
 
 /** Held in memory, so that a piece that was lost on its way can be sent again. Registries refuse pieces below 5 MiB, but for the last. */
-const pieceBytes = 16 * 1024 * 1024;
+const pieceBytes = 8 * 1024 * 1024;
 /** How often a blob is begun anew when the registry has forgotten what it had of it. */
 const beginnings = 3;
 

@@ -103,7 +103,7 @@ export function provenanceStatement(facts: ImageFacts): Uint8Array {
     predicateType: slsaPredicateType,
     predicate: {
       buildDefinition: {
-        buildType: "https://espalier.dev/build-types/model-image/v1",
+        buildType: "urn:espalier:build-type:model-image:v1",
         externalParameters: {
           model: `models:/${model.name}/${model.version}`,
           platforms: facts.platforms.map(printPlatform),
@@ -121,7 +121,7 @@ export function provenanceStatement(facts: ImageFacts): Uint8Array {
         ],
       },
       runDetails: {
-        builder: { id: "https://espalier.dev/builders/package/v1", version: { espalier: facts.espalierVersion } },
+        builder: { id: "urn:espalier:builder:package:v1", version: { espalier: facts.espalierVersion } },
         metadata: run === undefined ? undefined : { invocationId: run.id },
       },
     },

@@ -6,6 +6,7 @@ import {
   type ImagePlatform,
   type ImageReference,
   type ImageRegistry,
+  isEspalierError,
   openBaseImage,
   parseImageReference,
 } from "@espalier/core";
@@ -78,7 +79,16 @@ export async function openBase(
   const isSameRegistry = registry === options.targetRegistry;
   const opened = await openRegistry(registry, isSameRegistry ? options.access : withoutCredentials(options.access));
   const place = { name: source.name, repository, reference };
-  return openBaseImage(opened, place, platform, isSameRegistry ? repository : undefined);
+  try {
+    return await openBaseImage(opened, place, platform, isSameRegistry ? repository : undefined);
+  } catch (error) {
+    if (!isEspalierError(error) || error.code !== "NOT_FOUND") throw error;
+    throw new EspalierError("NOT_FOUND", `There is no base image ${source.name}: ${error.message}`, {
+      at: "--base",
+      cause: error,
+      hint: `\`skopeo list-tags docker://${registry}/${repository}\` shows those there are.`,
+    });
+  }
 }
 
 /** Credentials are for the registry that is pushed to. */
