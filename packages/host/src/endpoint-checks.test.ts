@@ -117,6 +117,13 @@ test.each([
     expect.any(String),
   ],
   [
+    "a request that may take a day",
+    of("limits: { timeout: 1d }"),
+    "4:15",
+    "`endpoints.flights.limits.timeout` must be more than nothing and at most 1h, and is 1d",
+    undefined,
+  ],
+  [
     "one port for two",
     of("port: 8500", "  other: { port: 8500 }\n"),
     "5:12",

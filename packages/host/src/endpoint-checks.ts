@@ -1,4 +1,4 @@
-import { didYouMean, type Fault, jsonPointer } from "@espalier/core";
+import { didYouMean, type Fault, jsonPointer, parseDurationSeconds } from "@espalier/core";
 import type { EndpointConfig } from "./endpoint-schema.ts";
 import type { MonitorDeclaration } from "./monitor-schema.ts";
 
@@ -19,6 +19,7 @@ export function endpointFaults(declared: Declared): Fault[] {
     monitorsExist,
     besideIsSameModel,
     runtimeRuns,
+    timeoutIsSane,
     portIsFree,
   ];
   return endpoints.flatMap(([name, endpoint]) => checks.flatMap((check) => check(declared, name, endpoint)));
@@ -106,6 +107,14 @@ const runtimeRuns: Check = (_, name, { runtime }) =>
           'Such as `command: [vllm, serve, "{model}", --port, "{port}"]`.',
         ),
       ];
+
+const timeoutIsSane: Check = (_, name, { limits }) => {
+  if (limits?.timeout === undefined) return [];
+  const seconds = parseDurationSeconds(limits.timeout);
+  if (seconds > 0 && seconds <= 3600) return [];
+  const message = `\`endpoints.${name}.limits.timeout\` must be more than nothing and at most 1h, and is ${limits.timeout}`;
+  return [fault("endpoint-timeout", [name, "limits", "timeout"], message)];
+};
 
 const portIsFree: Check = ({ endpoints = {} }, name, { port }) => {
   if (port === undefined || port === 0) return [];

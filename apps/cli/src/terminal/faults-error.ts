@@ -8,7 +8,7 @@ interface Problem {
 }
 
 /** One fault is the error itself; several are listed below one, whose message is `whole`. */
-export function problemsError(problems: readonly Problem[], whole: string): EspalierError {
+function problemsError(problems: readonly Problem[], whole: string): EspalierError {
   const [first] = problems;
   const code = (first?.code ?? "INVALID_PIPELINE") as ErrorCode;
   const details = { faults: problems };
