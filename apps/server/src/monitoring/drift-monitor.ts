@@ -15,8 +15,8 @@ import { columnsOf, type ServedShare, type TrafficDatabase } from "./traffic.ts"
 export interface DriftPorts {
   /** Local Parquet file of the reference table of a version. */
   referenceTable(served: ServedShare, reference: string): Promise<string>;
-  /** Inputs of the version's model. */
-  modelInputs(served: ServedShare): Promise<string[]>;
+  /** Inputs of the version's model that can be judged: not tensors, and not what the endpoint's capture drops or hashes. */
+  modelInputs(served: ServedShare, endpoint: string): Promise<string[]>;
   /** Profiles of references by file and settings: a reference never changes. */
   profiles: Map<string, ReadonlyMap<string, TableProfile>>;
 }
@@ -33,7 +33,7 @@ export async function judgeDrift(
   if (rows < options.min_rows) {
     return insufficient(rows, `There are ${rows} predictions, ${options.min_rows} are needed.`);
   }
-  const judged = options.columns ?? (await ports.modelInputs(served));
+  const judged = options.columns ?? (await ports.modelInputs(served, settings.endpoint));
   const names = [...new Set([...judged, ...options.report_only])];
   const reference = await referenceProfiles(database, settings, served, names, ports);
   const current = await profileStrata(rowsOf(database), "traffic", await columnsOf(database, "traffic", names), {

@@ -94,8 +94,12 @@ export function monitorPorts(plane: ControlPlane): MonitorPorts {
     openDatabase: async () => (await loadEmbeddedParts()).openDuckDb({ threads: 1, memoryLimit: "700MB" }),
     files: (endpoint) => trafficFiles(plane, endpoint),
     referenceTable: async (served, reference) => referenceTable(plane, await requireVersion(plane, served), reference),
-    modelInputs: async (served) =>
-      (await requireVersion(plane, served)).signature?.inputs.map((input) => input.name) ?? [],
+    modelInputs: async (served, endpoint) => {
+      const { drop = [], hash = [] } = (await plane.record.endpoints.get(endpoint))?.spec.capture ?? {};
+      const inputs = (await requireVersion(plane, served)).signature?.inputs ?? [];
+      const judged = inputs.filter(({ name, shape }) => shape === undefined && ![...drop, ...hash].includes(name));
+      return judged.map(({ name }) => name);
+    },
     gateMetric: async (served, metric) => gateMetric(plane, await requireVersion(plane, served), metric),
     lastRunDate: (pipeline, upTo) => lastRunDate(plane, pipeline, upTo),
     mintRunId: ulid,

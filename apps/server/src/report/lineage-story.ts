@@ -96,7 +96,9 @@ async function newestPrediction(plane: ControlPlane, endpoint: string): Promise<
     );
     if (row === undefined) return undefined;
     const { prediction_id, model, version, event_time, served_at: _served, score, label: truth, ...inputs } = row;
-    const values = Object.entries(inputs).map(([name, value]) => `${name} ${short(value)}`);
+    const values = Object.entries(inputs)
+      .filter(([name, value]) => value !== null && !name.startsWith("output_"))
+      .map(([name, value]) => `${name} ${short(value)}`);
     return {
       id: text(prediction_id),
       model: text(model),
