@@ -4,7 +4,7 @@ import { readModelFolder } from "../model-folder.ts";
 import { signatureOf } from "../onnx-client.ts";
 import { createSession } from "../onnx-session-client.ts";
 import { readPythonFolder } from "../python/python-folder.ts";
-import { openPythonModel, pythonOf } from "../python/python-model.ts";
+import { feedTypes, openPythonModel, pythonOf } from "../python/python-model.ts";
 import { artifactDigest } from "../steps/artifact-digest.ts";
 import { type FeedLayout, layoutFeeds } from "./feed-layout.ts";
 import { type OutputColumn, outputColumns } from "./output-columns.ts";
@@ -28,7 +28,7 @@ export async function describeBatchModel(folder: string, wanted: "all" | readonl
     const program = pythonOf("model", process.env);
     const first = await openPythonModel(python, program);
     const { signature, layout } = first;
-    const answered = signature.outputs.map(({ name }) => ({ name, isTensor: true }));
+    const answered = signature.outputs.map(({ name, type }) => ({ name, isTensor: true, type: feedTypes[type] }));
     try {
       const outputs = outputColumns(wanted, signature, answered, "model");
       const start = async (cores: number): Promise<Scorer> => {

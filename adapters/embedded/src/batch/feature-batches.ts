@@ -145,7 +145,7 @@ class OpenBatch {
   }
 }
 
-function emptyFeed(type: FeedType, length: number): Feed {
+export function emptyFeed(type: FeedType, length: number): Feed {
   switch (type) {
     case "float32":
       return new Float32Array(length);

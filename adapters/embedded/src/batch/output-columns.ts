@@ -1,7 +1,13 @@
 import { EspalierError, type ModelSignature, scoreOutput } from "@espalier/core";
-import type { InferenceSession } from "onnxruntime-node";
+import type { FeedType } from "../onnx-session-client.ts";
 
-type OutputMetadata = Pick<InferenceSession["outputMetadata"][number], "name" | "isTensor">;
+/** The slice of onnxruntime's metadata that is read here. */
+export interface OutputMetadata {
+  name: string;
+  isTensor: boolean;
+  type?: string;
+  shape?: readonly (number | string)[];
+}
 
 /** One column of the predictions, or several where an output of the graph has more than one value a row. */
 export interface OutputColumn {
@@ -11,6 +17,9 @@ export interface OutputColumn {
   output: string;
   /** Of the output's values of a row that which counts; absent: all. */
   index?: number | "last";
+  /** Of a part without rows, which shows neither. */
+  type: FeedType;
+  width: number;
 }
 
 /** `score`, then the outputs that were asked for by name. SIGNATURE_MISMATCH, INVALID_PIPELINE. */
@@ -37,7 +46,14 @@ export function outputColumns(
       },
     );
   }
-  const columns: OutputColumn[] = [{ name: "score", output: score.name, index: score.column }];
+  const shapeOf = (output: string): Pick<OutputColumn, "type" | "width"> => {
+    const { type = "float32", shape = [] } = graph.find((candidate) => candidate.name === output) ?? {};
+    const width = shape[1];
+    return { type: type as FeedType, width: typeof width === "number" && width > 0 ? width : 1 };
+  };
+  const columns: OutputColumn[] = [
+    { name: "score", output: score.name, index: score.column, ...shapeOf(score.name), width: 1 },
+  ];
   for (const output of wanted === "all" ? tensors : wanted) {
     if (output === "score" && wanted !== "all") continue;
     if (!tensors.includes(output)) {
@@ -46,7 +62,7 @@ export function outputColumns(
         hint: `It has: ${tensors.join(", ")}.`,
       });
     }
-    columns.push({ name: output === "score" ? "score_output" : output, output });
+    columns.push({ name: output === "score" ? "score_output" : output, output, ...shapeOf(output) });
   }
   return columns;
 }

@@ -1,7 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import type { NewColumn, NumberValues } from "../duckdb-columns-client.ts";
 import type { Feed, GraphOutput } from "../onnx-session-client.ts";
-import type { BadRow, FeatureBatch } from "./feature-batches.ts";
+import { type BadRow, emptyFeed, type FeatureBatch } from "./feature-batches.ts";
 import type { OutputColumn } from "./output-columns.ts";
 import type { ScoringReply } from "./scoring-message.ts";
 import type { Unit } from "./units.ts";
@@ -42,8 +42,8 @@ export class UnitScores {
   table(): NewColumn[] {
     const ok = new Uint8Array(this.rows).fill(1);
     for (const { row } of this.#bad) ok[row - this.unit.from] = 0;
-    const columns = this.#columns.flatMap(({ name }, index): NewColumn[] => {
-      const arrays = this.#values[index] ?? [];
+    const columns = this.#columns.flatMap(({ name, type, width }, index): NewColumn[] => {
+      const arrays = this.#values[index] ?? Array.from({ length: width }, () => emptyFeed(type, this.rows));
       return arrays.map((values, at) => ({
         name: arrays.length === 1 ? name : `${name}_${at}`,
         values: values as NumberValues | string[],

@@ -12,7 +12,7 @@ export interface PythonModel {
   close(): Promise<void>;
 }
 
-const feedTypes: Readonly<Record<InputColumn["type"], FeedType>> = {
+export const feedTypes: Readonly<Record<InputColumn["type"], FeedType>> = {
   boolean: "bool",
   integer: "int32",
   long: "int64",

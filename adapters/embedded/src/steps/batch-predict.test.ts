@@ -138,6 +138,23 @@ describe("batch-predict", () => {
   });
 });
 
+describe("a day without rows", () => {
+  it("is a partition with the columns of every other", async () => {
+    await makeForest();
+    const settings = { params: { date: "2026-11-26" }, with: { partition_by: ["date"], keep: ["id"], threshold: 0.5 } };
+    const described = async (): Promise<Row[]> => {
+      expect(await run(settings)).toEqual({ exitCode: 0, stderr: "" });
+      expect(await files()).toEqual(["date=2026-11-26/part-00000.parquet"]);
+      return predictions("SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM $predictions)");
+    };
+    await makeTable(folder.input("data"), table(100));
+    const usual = await described();
+    await makeTable(folder.input("data"), table(0));
+    expect(await described()).toEqual(usual);
+    expect(await report()).toMatchObject({ rows: 0, predicted: 0 });
+  });
+});
+
 describe("a bad row", () => {
   const dirty = `SELECT i AS id, CASE WHEN i = 4999 THEN NULL ELSE i % 4 END AS grade, 1.0 AS amount,
     CASE WHEN i = 7000 THEN NULL ELSE 'north' END AS city FROM range(9000) t(i)`;
