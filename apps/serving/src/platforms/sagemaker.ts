@@ -56,9 +56,11 @@ export function multiModelRoutes(serving: Serving, options: MultiModelOptions): 
 
   async function load(exchange: Exchange): Promise<void> {
     const { name, url } = await givenModel(exchange);
-    if (folders.has(name)) throw new EspalierError("ALREADY_EXISTS", `Model "${name}" is loaded already`);
+    refuseLoaded(name);
     const folder = await modelFolder(url);
     const needed = await folderBytes(folder);
+    // Asked again behind what was waited for, since two may ask at the same time.
+    refuseLoaded(name);
     if (folders.size >= options.maxModels || needed > options.availableBytes()) {
       answer(
         exchange,
@@ -79,6 +81,10 @@ export function multiModelRoutes(serving: Serving, options: MultiModelOptions): 
       throw error;
     }
     answer(exchange, 200, JSON.stringify(described(name)));
+  }
+
+  function refuseLoaded(name: string): void {
+    if (folders.has(name)) throw new EspalierError("ALREADY_EXISTS", `Model "${name.slice(0, 100)}" is loaded already`);
   }
 
   function known({ params }: Exchange): string {
