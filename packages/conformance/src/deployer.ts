@@ -48,10 +48,10 @@ interface Answer {
   score: number | undefined;
 }
 
-async function ask(url: string): Promise<Answer> {
+async function ask(url: string, headers: Record<string, string> = {}): Promise<Answer> {
   const response = await fetch(`${url}/invocations`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify({ instances: [[0, 0]] }),
   });
   const body = (await response.json()) as { predictions?: number[] };
@@ -60,6 +60,16 @@ async function ask(url: string): Promise<Answer> {
     version: response.headers.get("x-espalier-model-version"),
     score: body.predictions?.[0],
   };
+}
+
+/** Waits for what is counted a moment later. */
+async function eventually<Value>(look: () => Promise<Value | undefined>): Promise<Value | undefined> {
+  for (let tries = 0; tries < 200; tries++) {
+    const value = await look();
+    if (value !== undefined) return value;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return undefined;
 }
 
 /** Asks without pause from several callers until told to stop; returns every answer. */
@@ -161,6 +171,45 @@ export function deployerConformance(runner: TestRunner, subject: DeployerSubject
         expect(await ask(url)).toMatchObject({ status: 200, version: "1" });
       },
     );
+
+    withScene(
+      "replicas of a version answer together, and more or fewer cost no request",
+      async ({ deployer, version }) => {
+        const one = await version(1, 1);
+        const { url } = await deployer.apply({ ...spec(1, [one]), replicas: 2 });
+        expect((await deployer.status(endpoint))?.versions).toMatchObject([{ replicas: { ready: 2, wanted: 2 } }]);
+        const traffic = load(url, 4);
+        try {
+          await deployer.apply({ ...spec(2, [one]), replicas: 3 });
+          await deployer.apply({ ...spec(3, [one]), replicas: 1 });
+          expect((await deployer.status(endpoint))?.versions).toMatchObject([{ replicas: { ready: 1, wanted: 1 } }]);
+        } finally {
+          const answers = await traffic.stop();
+          expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+        }
+      },
+    );
+
+    withScene("a shadow is asked too, answers nobody, and is counted apart", async ({ deployer, version }) => {
+      const shadow = { ...(await version(2, 0)), mirror: 1 };
+      const { url } = await deployer.apply(spec(1, [await version(1, 1), shadow]));
+      for (let request = 0; request < 20; request++) expect((await ask(url)).version).toBe("1");
+      const seen = await eventually(async () => {
+        const found = (await deployer.status(endpoint))?.versions.find((one) => one.version === "2");
+        return found?.shadow?.compared === 20 ? found : undefined;
+      });
+      expect(seen).toMatchObject({ requests: 0, shadow: { mirrored: 20, failed: 0, agreed: 0, numbers: 20 } });
+    });
+
+    withScene("a rule sends by header, before the weights", async ({ deployer, version }) => {
+      const versions = [await version(1, 1), await version(2, 0)];
+      const rules = [{ header: "x-tier", value: "beta", version: "2" }];
+      const { url } = await deployer.apply({ ...spec(1, versions), rules });
+      expect((await ask(url)).version).toBe("1");
+      expect((await ask(url, { "x-tier": "beta" })).version).toBe("2");
+      const lost = { ...spec(2, versions.slice(0, 1)), rules };
+      expect(await codeOf(() => deployer.apply(lost))).toBe("INVALID_INPUT");
+    });
 
     withScene("refuses weights that do not sum to 1", async ({ deployer, version }) => {
       const one = await version(1, 0.5);

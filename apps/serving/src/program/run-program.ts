@@ -58,10 +58,10 @@ export async function runProgram(given: ProgramArguments, log: (message: string)
 }
 
 async function started(child: ChildProcess, { image }: ProgramRuntime): Promise<void> {
-  const outcome = await Promise.race([
-    once(child, "spawn").then(() => undefined),
-    once(child, "error").then(([error]) => error as NodeJS.ErrnoException),
-  ]);
+  const outcome = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    child.once("spawn", () => resolve(undefined));
+    child.once("error", resolve);
+  });
   if (outcome === undefined) return;
   if (outcome.code !== "ENOENT") {
     throw new EspalierError("UNAVAILABLE", `The program can not be started: ${outcome.message}`, { cause: outcome });
