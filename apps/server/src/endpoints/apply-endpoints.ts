@@ -3,7 +3,7 @@ import { EspalierError } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import { deleteEndpoint } from "./delete-endpoint.ts";
 import { planOf } from "./plan-endpoints.ts";
-import { named, readDeclarations } from "./read-declarations.ts";
+import { declaresModel, named, readDeclarations } from "./read-declarations.ts";
 import { declare, reconcile } from "./reconcile.ts";
 
 export interface ApplyRequest {
@@ -49,10 +49,11 @@ async function endUndeclared(
 ): Promise<AppliedEndpoint[]> {
   const { record } = plane;
   const ended: AppliedEndpoint[] = [];
-  for (const { name } of await record.declarations.all()) {
+  for (const row of await record.declarations.all()) {
+    const { name } = row;
     if (declared.some((one) => one.name === name)) continue;
     const endpoint = await record.endpoints.get(name);
-    const serves = endpoint !== undefined && endpoint.deletedAt === undefined;
+    const serves = endpoint !== undefined && endpoint.deletedAt === undefined && declaresModel(row);
     if (prune && serves) await deleteEndpoint(plane, name, by, "no longer declared");
     if (prune || !serves) await record.declarations.delete(name);
     if (!serves) continue;

@@ -3,7 +3,7 @@ import { strategyOf } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import { type EndpointDifference, endpointDifference } from "./endpoint-difference.ts";
 import { portProblem } from "./port-problem.ts";
-import { named, readDeclarations } from "./read-declarations.ts";
+import { declaresModel, named, readDeclarations } from "./read-declarations.ts";
 
 /** What `apply` would do to endpoints. Nothing is started, asked or put on record. */
 export async function planEndpoints(plane: ControlPlane, names?: readonly string[]): Promise<EndpointPlan[]> {
@@ -18,8 +18,9 @@ export async function planEndpoints(plane: ControlPlane, names?: readonly string
     planned.push(planOf({ ...difference, ...(problem === undefined ? {} : { problem }) }, at));
   }
   if (names !== undefined && names.length > 0) return planned;
-  for (const { name } of rows) {
-    if (declared.some((one) => one.name === name)) continue;
+  for (const row of rows) {
+    const { name } = row;
+    if (!declaresModel(row) || declared.some((one) => one.name === name)) continue;
     const endpoint = await record.endpoints.get(name);
     if (endpoint === undefined || endpoint.deletedAt !== undefined) continue;
     planned.push({

@@ -1,6 +1,7 @@
 import { EspalierError } from "@espalier/core";
 import { type EndpointConfig, loadProject } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import type { DeclarationRow } from "../db/queries/declarations.ts";
 
 export interface FoundDeclaration {
   name: string;
@@ -20,6 +21,11 @@ export async function readDeclarations({ project }: Pick<ControlPlane, "project"
     config: endpoint,
     at: locate(["endpoints", name, ...(endpoint.model === undefined ? [] : ["model"])]),
   }));
+}
+
+/** false: settings of an endpoint that a `deploy` step makes, which is not this file's to stop. */
+export function declaresModel({ declaration }: Pick<DeclarationRow, "declaration">): boolean {
+  return (declaration as EndpointConfig).model !== undefined;
 }
 
 /** Those of the names, in their order; all when none is named. NOT_FOUND. */
