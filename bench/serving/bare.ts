@@ -1,8 +1,9 @@
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import type { Contender } from "./contender.ts";
 import { v2Json } from "./model.ts";
-import { freePort, startProgram } from "./server-process.ts";
+import { startProgram } from "./server-process.ts";
 
 /** What node:http alone can do on this machine: it reads and parses each request, and answers the same bytes. No model runs. */
 export const bare: Contender = {

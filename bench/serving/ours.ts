@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import type { Contender } from "./contender.ts";
 import { type BenchModel, modelName, v2Binary, v2Grpc, v2Json } from "./model.ts";
-import { type BenchServer, freePort, startProgram } from "./server-process.ts";
+import { type BenchServer, startProgram } from "./server-process.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 let entry = join(root, "apps/serving/src/main.ts");

@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { freePort } from "../../scripts/servers/free-port.ts";
 import { mlflowVersions } from "../../scripts/servers/mlflow-environment.ts";
 import { pythonPrograms } from "../../scripts/servers/python-programs.ts";
 import type { Contender } from "./contender.ts";
 import { type BenchModel, mlflowInputs, modelName, v2Grpc, v2Json } from "./model.ts";
-import { freePort, startProgram } from "./server-process.ts";
+import { startProgram } from "./server-process.ts";
 
 const sources = join(import.meta.dirname, "peers");
 const environments = join(import.meta.dirname, "../../scripts/servers/environments");
