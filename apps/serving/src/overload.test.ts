@@ -173,6 +173,7 @@ describe("a model server with too much to do", () => {
     );
     expect(failures).toEqual([refusals + 1, 1, 0, 0]);
     expect(samples.get(`nv_inference_exec_count${slowLabels}`)).toBe(2);
+    expect(samples.get('espalier_serving_requests_total{protocol="v2",status="499",model="slow",version="1"}')).toBe(1);
     const mlflow = slow(150);
     await until(`espalier_serving_in_flight_requests${slowLabels}`, (value) => value === 1);
     const answer = await running.post(

@@ -99,7 +99,9 @@ function combined(sinks: Readonly<Record<string, CaptureSink>>, all: readonly Ca
       for (const sink of all) sink.add(exchange);
     },
     async flush() {
-      await Promise.all(all.map((sink) => sink.flush()));
+      // Who asks wants to read segments; a receiver elsewhere that stalls must not keep them waiting.
+      const { segments } = sinks;
+      await Promise.all((segments === undefined ? all : [segments]).map((sink) => sink.flush()));
     },
     async close() {
       await Promise.all(all.map((sink) => sink.close()));

@@ -77,6 +77,9 @@ export interface Account {
   predictionId?: string;
 }
 
+/** No status of HTTP's own, but what nginx and others log for a request whose caller did not wait. */
+const callerGone = 499;
+
 /** Answers with what `work` answers, or with its error; counts it. `work` resolves with the rows that were predicted. */
 async function answerCounted(
   serving: Serving,
@@ -102,7 +105,8 @@ async function answerCounted(
   observeAnswer(serving, {
     ...account,
     protocol: counted.protocol,
-    status: response.statusCode,
+    // Nothing was sent to a caller that had gone.
+    status: response.headersSent ? response.statusCode : callerGone,
     startedAt,
     rows,
     requestId: headers["x-request-id"] === undefined ? undefined : String(headers["x-request-id"]),
