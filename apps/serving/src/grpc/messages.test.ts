@@ -80,3 +80,19 @@ test("counts above 53 bits are exact", () => {
   const statistics = { model_stats: [{ inference_count: 2n ** 64n - 1n, last_inference: 1_790_000_000_000 }] };
   expect(modelStatisticsResponse.decode(modelStatisticsResponse.encode(statistics))).toMatchObject(statistics);
 });
+
+test.each([
+  ["tensors", "2a00", 65_536],
+  ["raw contents", "3a00", 1_000_000],
+])("more %s than any request has are refused before they fill the memory", (_what, field, most) => {
+  const times = (count: number) => Buffer.concat(Array.from({ length: count }, () => Buffer.from(field, "hex")));
+  expect(() => inferRequest.decode(times(most + 1))).toThrow(`repeated more than ${most} times`);
+  expect(
+    inferRequest.decode(times(1000)).inputs.length + inferRequest.decode(times(1000)).raw_input_contents.length,
+  ).toBe(1000);
+});
+
+test("many parameters are read in the time that their bytes take", () => {
+  const parameters = new Map(Array.from({ length: 50_000 }, (_, index) => [`p${index}`, { int64_param: index }]));
+  expect(inferRequest.decode(inferRequest.encode({ parameters })).parameters.get("p49999")?.int64_param).toBe(49_999);
+});

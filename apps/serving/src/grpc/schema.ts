@@ -1,4 +1,5 @@
 import {
+  malformed,
   readBytes,
   readFixed,
   readLong,
@@ -15,6 +16,17 @@ import {
   writeVarint,
   written,
 } from "./wire.ts";
+
+/**
+ * A field of two bytes becomes an object of hundreds, so that a message within the limit could fill the memory. No request has so many
+ * tensors or parameters, and so many texts go raw.
+ */
+const maxMessages = 65_536;
+const maxTexts = 1_000_000;
+
+function checkCount(count: number, maximum: number, number: number): void {
+  if (count > maximum) throw malformed(`field ${number} is repeated more than ${maximum} times`);
+}
 
 /** One value on the wire. */
 interface Scalar<Value> {
@@ -145,7 +157,7 @@ export function list<K extends Kind>(number: number, kind: K): Field<KindValue<K
       if (isPacked && wireType === wireTypes.bytes) {
         const inner = wireReader(readBytes(reader));
         while (inner.at < inner.end) before.push(scalar.read(inner));
-      } else before.push(scalar.read(reader));
+      } else checkCount(before.push(scalar.read(reader)), isPacked ? Number.POSITIVE_INFINITY : maxTexts, number);
       return before;
     },
     write(writer, values) {
@@ -185,7 +197,7 @@ export function inners<Message>(number: number, schema: Schema<Message>): Field<
     number,
     initial: () => [],
     read(reader, _wireType, before) {
-      before.push(schema.decode(readBytes(reader)) as Partial<Message>);
+      checkCount(before.push(schema.decode(readBytes(reader)) as Partial<Message>), maxMessages, number);
       return before;
     },
     write(writer, values) {
@@ -208,10 +220,10 @@ export function entries<Message>(
     initial: () => new Map(),
     read(reader, _wireType, before) {
       const { key, value } = pair.decode(readBytes(reader));
-      return new Map([...before, [key, value ?? schema.decode(Buffer.alloc(0))]]) as ReadonlyMap<
-        string,
-        Partial<Message>
-      >;
+      const known = before as Map<string, Partial<Message>>;
+      known.set(key, value ?? schema.decode(Buffer.alloc(0)));
+      checkCount(known.size, maxMessages, number);
+      return known;
     },
     write(writer, values) {
       for (const [key, value] of values) {

@@ -12,7 +12,8 @@ export interface WireReader {
 
 export const wireReader = (buffer: Buffer): WireReader => ({ buffer, at: 0, end: buffer.length });
 
-function malformed(what: string): Error {
+/** Errors of a message's form, INVALID_INPUT. */
+export function malformed(what: string): Error {
   return badRequest(`The message is not a protocol buffer of this service: ${what}`);
 }
 
