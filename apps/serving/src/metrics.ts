@@ -21,6 +21,7 @@ export interface MeasuredModel {
   queued: number;
   queueAgeMilliseconds: number;
   inFlight: number;
+  inlineRows: number | undefined;
   /** By sink. */
   capture: Readonly<Record<string, CaptureCounts>>;
 }
@@ -149,6 +150,14 @@ function ownFamilies(series: readonly Series[], loaded: readonly MeasuredModel[]
       "gauge",
       "How long the oldest waiting request has waited.",
       each((model) => model.queueAgeMilliseconds / 1000),
+    ),
+    family(
+      "espalier_serving_inline_rows",
+      "gauge",
+      "Rows of a request that runs in the server's own thread at most, as measured; larger ones run in worker threads.",
+      loaded
+        .filter((model) => model.inlineRows !== undefined)
+        .map((model) => ({ labels: labelsOf(model), value: model.inlineRows ?? 0 })),
     ),
     family(
       "espalier_serving_capture_captured_rows",

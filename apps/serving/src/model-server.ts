@@ -220,6 +220,7 @@ function measured({ name, version, model, statistics, capture }: ServedModel): M
     queued: model.queueLength(),
     queueAgeMilliseconds: model.queueAgeMilliseconds?.() ?? 0,
     inFlight: model.inFlight?.() ?? 0,
+    inlineRows: model.inlineRows,
     capture: capture?.sinks() ?? {},
   };
 }

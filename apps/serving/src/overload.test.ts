@@ -137,6 +137,9 @@ describe("a model server with too much to do", () => {
     const answers = await Promise.all([heavy, queued]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(done).toEqual(["heavy", "queued"]);
+    const samples = await samplesOf(running);
+    expect(samples.get(`espalier_serving_inline_rows${slowLabels}`)).toBe(0);
+    expect(samples.get('espalier_serving_inline_rows{model="small",version="1"}')).toBeGreaterThan(0);
   });
 
   it("refuses what does not fit, drops what is too late or left, and counts each by its reason", async () => {

@@ -65,6 +65,8 @@ export interface LoadedModel {
   queueAgeMilliseconds?(): number;
   /** Requests that wait or run. */
   inFlight?(): number;
+  /** Rows that one run takes at most in the server's own thread; larger requests run elsewhere. Absent: no thread is chosen. */
+  inlineRows?: number;
   /** Ends it after what is in flight. */
   release(): Promise<void>;
 }

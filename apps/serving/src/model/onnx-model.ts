@@ -76,6 +76,7 @@ export async function openOnnxModel(folder: string, options: OnnxModelOptions): 
   return {
     signature,
     platform: "onnxruntime_onnx",
+    inlineRows,
     async predict(table, call) {
       const chosen = inline !== undefined && table.rows <= inlineRows ? inline : heavy;
       return chosen.run({ feeds: encode(signature, layout, table), rows: table.rows }, table.rows, call);
