@@ -88,8 +88,10 @@ def limit_itself(config):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     memory = config.get("memory_bytes")
     if memory:
-        # Not RLIMIT_AS: libraries reserve far more addresses than they use.
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        # Not RLIMIT_AS: libraries reserve far more addresses than they use. A lower bound that is in force already stays.
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        bound = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
     if sys.platform == "linux":
         import ctypes
         import signal

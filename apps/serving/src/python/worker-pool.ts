@@ -31,7 +31,7 @@ export interface PoolRequest {
 }
 
 const pingIdleMilliseconds = 10_000;
-const pingSeconds = 10;
+const pingSeconds = 30;
 const stopSeconds = 5;
 const longestBackoffMilliseconds = 10_000;
 
@@ -78,8 +78,9 @@ export async function createWorkerPool(options: WorkerPoolOptions): Promise<Work
     while (!stopping.signal.aborted) {
       if (worker === undefined) {
         try {
-          worker = await startWorker(options);
+          worker = await startWorker({ ...options, signal: stopping.signal });
         } catch (error) {
+          if (stopping.signal.aborted) return;
           failures++;
           lastFailure = error instanceof Error ? error.message : String(error);
           log("error", `A Python worker did not start: ${lastFailure}`, { failures });
@@ -151,8 +152,8 @@ export async function createWorkerPool(options: WorkerPoolOptions): Promise<Work
         offer(worker);
         return frame;
       } catch (error) {
-        // What the worker answered itself; after a timeout it is being killed, and is not offered again.
-        if (isEspalierError(error) && error.code !== "TIMEOUT") offer(worker);
+        // What the worker answered itself. After a timeout, and out of memory, it ends, and is not offered again.
+        if (isEspalierError(error) && error.code !== "TIMEOUT" && error.code !== "TOO_LARGE") offer(worker);
         if (!(error instanceof WorkerDied)) throw error;
         if (tries < retries) continue;
         if (retries === 0) throw error;

@@ -24,6 +24,10 @@ export interface WorkerOptions {
   startSeconds: number;
   /** Threads of numerical libraries. */
   threads: number;
+  /** Ends a worker that is still loading its model. */
+  signal?: AbortSignal;
+  /** Ends a worker that is starting. */
+  signal?: AbortSignal;
 }
 
 /** What a worker says once its model is loaded. */
@@ -253,11 +257,15 @@ function connect(child: ChildProcess, folder: string, options: WorkerOptions): P
     clearTimeout(timer);
   }
 
-  return exchange(
+  const giveUp = (): void => kill("the server stops");
+  options.signal?.addEventListener("abort", giveUp);
+  if (options.signal?.aborted === true) giveUp();
+  const started = exchange(
     () => undefined,
     options.startSeconds,
     () => tooSlow(options),
-  ).then(
+  ).finally(() => options.signal?.removeEventListener("abort", giveUp));
+  return started.then(
     (frame) => {
       const told = frame.header["error"];
       if (told !== undefined) {
