@@ -26,8 +26,6 @@ export interface WorkerOptions {
   threads: number;
   /** Ends a worker that is still loading its model. */
   signal?: AbortSignal;
-  /** Ends a worker that is starting. */
-  signal?: AbortSignal;
 }
 
 /** What a worker says once its model is loaded. */
