@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import type { Client } from "@espalier/contract";
+import { loadEmbeddedParts } from "@espalier/host";
 import { expect, test } from "vitest";
 import { makeProject, runToEnd, startForTest } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
@@ -22,7 +23,7 @@ steps:
 `;
 
 /** Versions 1 and 2 predict alike, 3 wants a column that nobody sends, 4 can not be loaded. */
-async function started(): Promise<Client> {
+async function started(): Promise<{ client: Client; project: string }> {
   const project = await makeProject({ "pipelines/train.yaml": pipeline });
   const folder = join(project, "models");
   await mkdir(folder, { recursive: true });
@@ -37,13 +38,25 @@ async function started(): Promise<Client> {
     await runToEnd(client, id);
     expect((await client.call("runs.get", { params: { runId: id } })).run.error).toBeUndefined();
   }
-  return client;
+  return { client, project };
+}
+
+/** Labels that a model nearly always gets right, for all that was captured and compacted so far. */
+async function label(project: string): Promise<void> {
+  const endpoint = join(project, ".espalier", "endpoints", "clicks");
+  await mkdir(join(endpoint, "labels"), { recursive: true });
+  const database = await (await loadEmbeddedParts()).openDuckDb({ threads: 1 });
+  await database.run(
+    `COPY (SELECT prediction_id, CAST(score > 0.9 AS DOUBLE) AS label, now()::TIMESTAMP AS arrived_at
+     FROM read_parquet('${endpoint}/capture/parquet/*.parquet')) TO '${endpoint}/labels/one.parquet' (FORMAT parquet)`,
+  );
+  await database.close();
 }
 
 const params = { name: "clicks" };
 
 test("strategies: what is tried, compared, kept, taken back and told", async () => {
-  const client = await started();
+  const { client, project } = await started();
   const deploy = (version: number, body: object = {}) =>
     client.call("endpoints.deploy", {
       params,
@@ -109,12 +122,16 @@ test("strategies: what is tried, compared, kept, taken back and told", async () 
     message: expect.stringContaining("tried on version 3: it answers 400"),
   });
   expect(await served()).toEqual([["1", 1]]);
-  await deploy(2, { strategy: "blue-green", rollout: { minimum_requests: 120, shift_limit: 0.2 } });
+  await ask(endpoint.url, 120);
+  const metric = { name: "auc", margin: 0.1, minimum_labels: 100 };
+  await deploy(2, { strategy: "blue-green", rollout: { minimum_requests: 120, shift_limit: 0.2, metric } });
   expect(await served()).toEqual([
     ["1", 0],
     ["2", 1],
   ]);
   await ask(endpoint.url, 120);
+  expect(await look()).toMatchObject({ state: "running", reason: expect.stringContaining("100 are needed") });
+  await label(project);
   const done = await look();
   expect(done).toMatchObject({ state: "succeeded", weight: 1, startedBy: expect.any(String) });
   expect(done.steps.map(({ checks }) => checks.map(({ name, outcome }) => [name, outcome]))).toEqual([
@@ -122,7 +139,8 @@ test("strategies: what is tried, compared, kept, taken back and told", async () 
     [
       ["errors", "pass"],
       ["latency", "unknown"],
-      ["shift", "unknown"],
+      ["shift", "pass"],
+      ["metric", "pass"],
     ],
   ]);
   expect((await client.call("endpoints.get", { params })).versions).toMatchObject([
