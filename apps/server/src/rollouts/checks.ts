@@ -11,6 +11,8 @@ interface Look {
   /** Shares of the step's information at this look and at the one before, 0 to 1. */
   share: number;
   lookedShare: number;
+  /** The first step with traffic. */
+  isFresh?: boolean;
 }
 
 /** After the planned looks are done, a step that waits for something else still stops a version that fails beyond any doubt. */
@@ -35,12 +37,21 @@ export function errorCheck({ plan, candidate, stable, share, lookedShare }: Look
 /** Below these a p99 is a matter of chance. */
 const leastStable = 200;
 const leastCandidate = 50;
+/** A process that has just begun answers its first requests late; those of the first step are forgiven. */
+const freshRequests = 10;
 
 /**
  * Whether more than one in a hundred requests of the new version are slower than the old one's p99 times the ratio allows: one-sided, by
  * the Poisson tail, with the error that this look may spend.
  */
-export function latencyCheck({ plan, candidate, stable, share, lookedShare }: Look): Check | undefined {
+export function latencyCheck({
+  plan,
+  candidate,
+  stable,
+  share,
+  lookedShare,
+  isFresh = false,
+}: Look): Check | undefined {
   if (plan.latencyRatio === null) return undefined;
   const known = total(stable.durations);
   const seen = total(candidate.durations);
@@ -56,7 +67,8 @@ export function latencyCheck({ plan, candidate, stable, share, lookedShare }: Lo
     (sum, count, index) => ((durationBounds[index - 1] ?? 0) >= limit ? sum + count : sum),
     0,
   );
-  const pValue = slow === 0 ? 1 : 1 - upperGamma(slow, seen * 0.01);
+  const counted = Math.max(0, slow - (isFresh ? freshRequests : 0));
+  const pValue = counted === 0 ? 1 : 1 - upperGamma(counted, seen * 0.01);
   const alpha = Math.max(lookAlpha("pocock", plan.alpha, share, lookedShare), beyondDoubt);
   const fails = pValue < alpha;
   const told = `p99 is ${milliseconds(now)}, the old version's ${milliseconds(before)}, the limit ${milliseconds(limit)}`;

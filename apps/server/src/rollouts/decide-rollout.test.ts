@@ -210,6 +210,12 @@ describe("the analysis of a step", () => {
     const slow = decideRollout(progressOf(begun()), timed(0.2, 0.9, 60), 1000);
     expect(slow).toMatchObject({ kind: "roll-back", reason: expect.stringContaining("Too slow") });
     expect(decideRollout(progressOf(begun()), timed(0.2, 0.3), 1000).kind).toBe("apply");
+    // Ten slow requests are those of a process that has just begun.
+    const begins = timed(0.2, 0.2);
+    const candidate = begins.versions[1];
+    if (candidate !== undefined)
+      candidate.durations = durations(90, 0.2).map((n, at) => n + (durations(10, 0.9)[at] ?? 0));
+    expect(decideRollout(progressOf(begun()), begins, 1000).kind).toBe("apply");
     // Three times as slow, but by 4 ms only.
     expect(decideRollout(progressOf(begun()), timed(0.002, 0.006), 1000).kind).toBe("apply");
   });

@@ -122,9 +122,13 @@ function look(progress: RolloutProgress, status: EndpointStatus | undefined, now
     plan.minimumRequests === 0 ? 1 : answered.requests / plan.minimumRequests,
     plan.minimumSeconds === 0 ? 1 : seconds / plan.minimumSeconds,
   );
-  const given = { plan, candidate: answered, stable, share, lookedShare: progress.looked };
+  const given = { plan, candidate: answered, stable, share, lookedShare: progress.looked, isFresh: isFresh(progress) };
   const checks = [errorCheck(given), plan.strategy === "shadow" ? agreementCheck(plan, shadow) : latencyCheck(given)];
   return { answered, stable, share, checks: checks.filter((check) => check !== undefined) };
+}
+
+function isFresh({ plan, step }: RolloutProgress): boolean {
+  return plan.weights.slice(0, step).every((weight) => weight === 0);
 }
 
 function judgeSmoke(
