@@ -19,6 +19,8 @@ interface Look {
 const beyondDoubt = 1e-6;
 
 export function errorCheck({ plan, candidate, stable, share, lookedShare }: Look): Check {
+  if (candidate.requests === 0)
+    return { name: "errors", outcome: "unknown", reason: "It has answered no request yet." };
   const planned = share <= 0 ? Number.MAX_SAFE_INTEGER : Math.max(1, candidate.requests) / share;
   const look = canaryLook({
     canary: { failed: candidate.errors, total: candidate.requests },

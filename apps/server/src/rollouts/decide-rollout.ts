@@ -82,7 +82,7 @@ export function decideRollout(
   if (plan.strategy === "blue-green" && weight === 0) return judgeSmoke(current, status, now, evidence.smoke);
   const seen = look(progress, status, now);
   if (plan.minimumRequests === 0 && plan.minimumSeconds === 0)
-    return advance(current, seen, status, now, "it is ready");
+    return advance(current, { ...seen, checks: [] }, status, now, "it is ready");
 
   const found = [shiftCheck(plan, evidence.shift), metricCheck(plan, evidence.metric)];
   seen.checks.push(...found.filter((check) => check !== undefined));
