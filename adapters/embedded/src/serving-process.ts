@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -89,7 +89,7 @@ export async function replaceServing(options: StartOptions, old: ServingProcess)
  */
 export async function startServing(options: StartOptions): Promise<ServingProcess> {
   const { folder, label } = options;
-  const pid = (await livingPids(folder))[0] ?? (await spawnDetached(options));
+  const pid = (await livingPids(folder))[0] ?? (await strayPid(folder)) ?? (await spawnDetached(options));
   const deadline = Date.now() + options.startSeconds * 1000;
   while (Date.now() < deadline) {
     const announced = announcementSchema.safeParse(await readJson(announceFile(folder)));
@@ -174,6 +174,35 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
+}
+
+/**
+ * A process that a control plane started and was killed before it noted it: nothing but its command line tells of it until it announces
+ * itself, and two would serve under one name.
+ */
+async function strayPid(folder: string): Promise<number | undefined> {
+  const wanted = announceFile(folder);
+  for (const { pid, words } of await commandLines()) {
+    if (pid === process.pid || !words.includes(wanted)) continue;
+    await writeJson(processFile(folder), { pid, startedAt: new Date().toISOString() });
+    return pid;
+  }
+  return undefined;
+}
+
+async function commandLines(): Promise<{ pid: number; words: string | readonly string[] }[]> {
+  if (process.platform !== "linux") {
+    const { stdout } = await run("ps", ["-ww", "-axo", "pid=,command="], { maxBuffer: 16 * 1024 * 1024 });
+    return stdout.split("\n").map((line) => ({ pid: Number.parseInt(line, 10), words: line }));
+  }
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  return Promise.all(
+    pids.map(async (pid) => {
+      // One that ended meanwhile has none.
+      const text = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+      return { pid, words: text.split("\0") };
+    }),
+  );
 }
 
 /** Both files may name a living process: a control plane that was killed between start and note leaves only the announcement. */

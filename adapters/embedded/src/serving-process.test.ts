@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, it } from "vitest";
+import { startServing, stopServing } from "./serving-process.ts";
+
+/** Announces itself once somebody says so, as a server whose model takes long to load. */
+const program = `
+import { existsSync, watchFile, writeFileSync } from "node:fs";
+const announce = process.argv.at(-1);
+const go = () => existsSync(process.argv[2]) && writeFileSync(announce, JSON.stringify({ pid: process.pid, port: 1000 }));
+watchFile(process.argv[2], { interval: 20 }, go);
+go();
+`;
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+it("goes on with a process whose starter was killed before it noted it, and starts no second one", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "espalier-serving-process-"));
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const [main, signal] = [join(folder, "main.mjs"), join(folder, "signal")];
+  await writeFile(main, program);
+  const stray = spawn(process.execPath, [main, signal, "--announce", join(folder, "announce.json")], {
+    stdio: "ignore",
+    detached: true,
+  });
+  await once(stray, "spawn");
+  closers.push(() => stopServing(folder, 0));
+  const started = startServing({ folder, label: "The server", startSeconds: 30, command: [main, signal] });
+  await writeFile(signal, "");
+  expect(await started).toEqual({ pid: stray.pid, port: 1000 });
+  const exited = once(stray, "exit");
+  await stopServing(folder, 0);
+  await exited;
+});
