@@ -52,7 +52,10 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
     apply: { summary: "Serve what espalier.yaml declares", load: () => import("./commands/apply.ts") },
     deploy: { summary: "Serve a model version", load: () => import("./commands/deploy.ts") },
     rollback: { summary: "Return an endpoint to what it served before", load: () => import("./commands/rollback.ts") },
-    predict: { summary: "Ask an endpoint for predictions, or predict files", load: () => import("./commands/predict.ts") },
+    predict: {
+      summary: "Ask an endpoint for predictions, or predict files",
+      load: () => import("./commands/predict.ts"),
+    },
     monitor: { summary: "Show and evaluate monitors", load: () => import("./commands/monitor.ts") },
     simulate: { summary: "Replay data as traffic, day by day", load: () => import("./commands/simulate.ts") },
     report: { summary: "The story of a project as one page", load: () => import("./commands/report.ts") },
