@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { routerStatusSchema } from "@espalier/core";
 import { compactCapture } from "@espalier/embedded";
 import { disturbances, type Frequency } from "./disturbances.ts";
 import { createEndpoint, type Endpoint, endpointName, expected } from "./endpoint.ts";
@@ -37,20 +38,21 @@ export async function proveNoLoss({ requests, callers, log, ...often }: ProofOpt
     const load = startLoad(endpoint.url, expected, callers);
     const awaitRequests = (more: number) => load.reach(load.tally().requests + more);
     const list = disturbances({ endpoint, disk, awaitRequests, ...often });
-    let retries = 0;
+    const retries = new Map<number, number>();
     for (const [index, { name, happen }] of list.entries()) {
       await load.reach(Math.floor((requests * index) / list.length));
       await happen();
       const { requests: answered, failures } = load.tally();
-      retries = Math.max(retries, await retriesOf(endpoint.url()));
+      await noteRetries(endpoint.url(), retries);
       log(`${String(index + 1).padStart(2)}/${list.length}  ${answered} requests, ${failures} failed  ${name}`);
     }
     await load.reach(requests);
     const tally = await load.stop();
+    await noteRetries(endpoint.url(), retries);
     return {
       ...tally,
       capturedRows: await capturedRows(endpoint),
-      retries: Math.max(retries, await retriesOf(endpoint.url())),
+      retries: [...retries.values()].reduce((sum, count) => sum + count, 0),
       disturbances: list.length,
       skipped,
       seconds: (performance.now() - started) / 1000,
@@ -62,10 +64,13 @@ export async function proveNoLoss({ requests, callers, log, ...often }: ProofOpt
   }
 }
 
-/** Of the router that answers now: each began to count when it took over. */
-async function retriesOf(url: string): Promise<number> {
-  const status = (await (await fetch(`${url}/status`)).json()) as { versions: { retries?: number }[] };
-  return status.versions.reduce((sum, { retries = 0 }) => sum + retries, 0);
+/** By process of the router: each began to count when it took over. What one did after the last look is not seen. */
+async function noteRetries(url: string, retries: Map<number, number>): Promise<void> {
+  const { pid, versions } = routerStatusSchema.parse(await (await fetch(`${url}/status`)).json());
+  retries.set(
+    pid,
+    versions.reduce((sum, { retries: count = 0 }) => sum + count, 0),
+  );
 }
 
 async function capturedRows({ deployer, folder }: Endpoint): Promise<number> {

@@ -161,6 +161,10 @@ test("strategies: what is tried, compared, kept, taken back and told", async () 
     ["2", 1],
   ]);
   expect((await rollouts())[0]).toMatchObject({ state: "rolled_back", reason: "a look by hand" });
+  // What is kept is let go when its time is over.
+  await deploy(1, { rollout: { keep_seconds: 1 } });
+  await until("the old version is let go", async () => (await served()).length === 1 || undefined);
+  expect(await served()).toEqual([["1", 1]]);
   await client.call("endpoints.delete", { params });
   const history = (await client.call("endpoints.history", { params })).items;
   expect(history[0]).toMatchObject({ versions: [], reason: "deleted" });
