@@ -32,8 +32,11 @@ const processFile = (folder: string): string => join(folder, "process.json");
 /** A smaller place for young objects: a busy server keeps to less memory, and is as fast. */
 const nodeFlags = ["--max-semi-space-size=8"];
 
+/** Where a user's own Podman keeps its state and settings. */
+const podmanVariables = ["XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "REGISTRY_AUTH_FILE"];
+
 /** Variables that a serving process may see, beside OpenTelemetry's; no secret of the control plane is among them. */
-const passedVariables = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
+const passedVariables = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", ...podmanVariables];
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
