@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -51,7 +52,7 @@ export interface PackagingProject {
 /** A project with three versions of one model: two of ONNX, and one that only Python runs. */
 export async function packagingProject(): Promise<PackagingProject> {
   // Without upper case: Podman takes the path of a layout for a name.
-  const folder = join(mkdtempSync(join(tmpdir(), "espalier-packaging-")), "project");
+  const folder = join(tmpdir(), `espalier-packaging-${randomBytes(6).toString("hex")}`, "project");
   mkdirSync(join(folder, "pipelines"), { recursive: true });
   mkdirSync(join(folder, "models"));
   writeFileSync(join(folder, "espalier.yaml"), "project: packaging\n");

@@ -21,6 +21,26 @@ export function preparePodman(): Podman | { skipped: string } {
   if (process.getuid?.() !== 0) return { skipped: "Podman is set up for root in these tests" };
   const reason = installPackages(["podman", "skopeo", "runc"], debian);
   if (reason !== undefined) return { skipped: reason };
+  let refusal = "";
+  // overlay shares layers; where the file system can not do that, vfs copies them.
+  for (const driver of ["overlay", "vfs"]) {
+    const podman = withStorage(driver);
+    const tried = spawnSync("podman", ["run", "--rm", "--network", "none", "--rootfs", "/:O", "true"], {
+      env: { ...process.env, ...podman.environment },
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    if (tried.status === 0) {
+      const version = spawnSync("podman", ["--version"], { encoding: "utf8" }).stdout.trim().split(" ").at(-1);
+      return { ...podman, version: version ?? "unknown" };
+    }
+    podman.stop();
+    refusal = tried.stderr.trim().split("\n").at(-1) ?? "";
+  }
+  return { skipped: `Podman runs no container here: ${refusal}` };
+}
+
+function withStorage(driver: string): Omit<Podman, "version"> {
   const folder = mkdtempSync(join(tmpdir(), "espalier-podman-"));
   const write = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
@@ -36,23 +56,14 @@ export function preparePodman(): Podman | { skipped: string } {
     ),
     CONTAINERS_STORAGE_CONF: write(
       "storage.conf",
-      `[storage]\ndriver="vfs"\ngraphroot="${join(folder, "storage")}"\nrunroot="${join(folder, "run")}"\n`,
+      `[storage]\ndriver="${driver}"\ngraphroot="${join(folder, "storage")}"\nrunroot="${join(folder, "run")}"\n`,
     ),
     REGISTRY_AUTH_FILE: write("auth.json", "{}"),
   };
   const stop = (): void => {
     spawnSync("podman", ["rm", "--all", "--force", "--time", "0"], { env: { ...process.env, ...environment } });
+    spawnSync("umount", ["--quiet", join(folder, "storage", "overlay")]);
     rmSync(folder, { recursive: true, force: true });
   };
-  const tried = spawnSync("podman", ["run", "--rm", "--network", "none", "--rootfs", "/:O", "true"], {
-    env: { ...process.env, ...environment },
-    encoding: "utf8",
-    timeout: 60_000,
-  });
-  if (tried.status !== 0) {
-    stop();
-    return { skipped: `Podman runs no container here: ${tried.stderr.trim().split("\n").at(-1)}` };
-  }
-  const version = spawnSync("podman", ["--version"], { encoding: "utf8" }).stdout.trim().split(" ").at(-1);
-  return { environment, version: version ?? "unknown", stop };
+  return { environment, stop };
 }
