@@ -10,8 +10,13 @@ export {
   packageModel,
 } from "./artifacts/model-manifest.ts";
 export type { PutStreamOptions } from "./artifacts/publish-stream.ts";
-export { collect as collectBytes, eachConcurrently, streamOf, verified as verifiedStream } from "./artifacts/streams.ts";
 export { claimStore, readStoreOwner, storeOwnerKey } from "./artifacts/store-owner.ts";
+export {
+  collect as collectBytes,
+  eachConcurrently,
+  streamOf,
+  verified as verifiedStream,
+} from "./artifacts/streams.ts";
 export { type BuiltTree, buildTree, type TreeEntry } from "./artifacts/tree.ts";
 export {
   type NamedRoot,
