@@ -88,7 +88,7 @@ test("a version that a client logged is served once somebody answers for it, and
   expect((await call("DELETE", "registered-models/delete", { name: "Clicks (new)" })).status).toBe(200);
 });
 
-test("a version registered before its files is filled in when it is served; a pickle never is", async () => {
+test("a version registered before its files is filled in when it is served; a pickle that is none is told", async () => {
   const { client, run, log, versionOf } = await start();
   const [late, pickle] = [await run(), await run()];
   await versionOf("late", late);
@@ -105,7 +105,8 @@ test("a version registered before its files is filled in when it is served; a pi
   await versionOf("pickle", pickle);
   const pickleBody = { ...body, model: "pickle" };
   await expect(client.call("endpoints.deploy", { params: { name: "p" }, body: pickleBody })).rejects.toMatchObject({
-    code: "UNSUPPORTED",
+    code: "INVALID_DATA",
+    message: expect.stringContaining("pickle"),
   });
   await client.call("endpoints.delete", { params });
 });
