@@ -99,6 +99,18 @@ describe("router", () => {
     await until((now) => now.draining.length === 0);
   });
 
+  it("counts a version anew that left and came back", async () => {
+    await predict();
+    await writeState(state(2, [0.5, 0.5]));
+    expect((await until((now) => now.generation === 2)).versions[0]).toMatchObject({ version: "1", requests: 1 });
+    await writeState({ ...state(3, [0, 1]), versions: state(3, [0, 1]).versions.slice(1) });
+    await until((now) => now.generation === 3);
+    await writeState(state(4, [1, 0]));
+    expect((await until((now) => now.generation === 4)).versions[0]).toMatchObject({ version: "1", requests: 0 });
+    await predict();
+    expect((await status()).versions[0]).toMatchObject({ requests: 1, errors: 0 });
+  });
+
   it("asks again when connections break, and takes a request that breaks every one for the cause", async () => {
     let broken = 2;
     const answer = one.handle;

@@ -24,8 +24,6 @@ export class Upstreams {
   /** Newer than `inForce` while its versions are not ready. */
   wanted: Plan | undefined;
   readonly draining = new Set<Replica>();
-  /** Counts of versions that left are kept while the process lives: they may come back. */
-  readonly #pools = new Map<string, VersionPool>();
   #closed = false;
   #bringing = false;
   #watching: NodeJS.Timeout | undefined;
@@ -73,11 +71,11 @@ export class Upstreams {
     }
   }
 
+  /** Counts go with the version that leaves: a rollout that brings it back is not to be judged by what it did before. */
   #switchTo(next: Plan): void {
     const previous = this.inForce;
     const pools = next.state.versions.map((version, index) => {
-      const pool = this.#pools.get(version.key) ?? new VersionPool(version);
-      this.#pools.set(version.key, pool);
+      const pool = previous?.pools.find(({ target }) => target.key === version.key) ?? new VersionPool(version);
       pool.configure(version, next.replicas[index] ?? [], next.state.limits);
       return pool;
     });

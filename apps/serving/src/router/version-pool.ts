@@ -20,7 +20,7 @@ const defaultConcurrency = 256;
 const defaultQueue = 1024;
 const bucketGrowth = Math.log(1.25);
 
-/** The replicas of one version and the requests that wait for them. Counts outlive states and replicas. */
+/** The replicas of one version and the requests that wait for them. Counts outlive states and replicas, until the version leaves. */
 export class VersionPool {
   target: RoutedVersion;
   readonly replicas: Replica[] = [];
