@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { columnTypeSchema, EspalierError, type InputColumn } from "@espalier/core";
 import { parse } from "yaml";
 import { z } from "zod";
+import { insideFolder } from "./inside-folder.ts";
 
 const mlmodelSchema = z.looseObject({
   flavors: z.record(z.string(), z.looseObject({ data: z.string().optional() })),
@@ -22,7 +23,7 @@ export interface Mlmodel {
   inputs?: InputColumn[];
 }
 
-/** Reads an MLmodel folder with an ONNX flavour; nothing in it is ever run or unpickled. Errors: INVALID_DATA, UNSUPPORTED. */
+/** Reads an MLmodel folder with an ONNX flavour; nothing in it is ever run or unpickled. Errors: NOT_FOUND, INVALID_DATA, UNSUPPORTED. */
 export async function readMlmodel(folder: string): Promise<Mlmodel> {
   const at = join(folder, "MLmodel");
   const parsed = mlmodelSchema.safeParse(parseYaml(await readFile(at, "utf8"), at));
@@ -42,7 +43,8 @@ export async function readMlmodel(folder: string): Promise<Mlmodel> {
     );
   }
   const inputs = inputColumns(signature?.inputs, at);
-  return { file: join(folder, file), ...(inputs === undefined ? {} : { inputs }) };
+  const path = await insideFolder(folder, file, "MLmodel");
+  return { file: path, ...(inputs === undefined ? {} : { inputs }) };
 }
 
 function parseYaml(text: string, at: string): unknown {

@@ -103,6 +103,12 @@ describe("ONNX models that are not served", () => {
       code: "UNSUPPORTED",
       message: expect.stringContaining("no ONNX flavour"),
     });
+    await writeFile(join(folder.path, "outside.onnx"), logisticModel([1, 1], 0));
+    await describe("flavors:\n  onnx:\n    data: ../outside.onnx\n");
+    expect(await refusal(at)).toMatchObject({
+      code: "INVALID_DATA",
+      message: expect.stringContaining("outside the model folder"),
+    });
     const inputs = JSON.stringify([
       { name: "a", type: "double", required: false },
       { name: "b", type: "double", required: true },

@@ -1,7 +1,8 @@
-import { open, readFile, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { open, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { EspalierError, type InputColumn, type ModelSignature, modelSignatureSchema } from "@espalier/core";
 import { z } from "zod";
+import { insideFolder } from "./inside-folder.ts";
 import { concatenateFeeds, type Feed, type GraphInput, layoutOf, type TensorMetadata } from "./layout.ts";
 import { readMlmodel } from "./mlmodel.ts";
 import type { ModelOutput } from "./model.ts";
@@ -137,7 +138,7 @@ async function describe(folder: string): Promise<{ file: string; signature?: Mod
     });
   }
   const signature = checked.data;
-  const payload = await inside(folder, signature.payload);
+  const payload = await insideFolder(folder, signature.payload, "signature.json");
   const file = signature.format === "mlflow" ? (await readMlmodel(payload)).file : payload;
   return { file, signature };
 }
@@ -147,21 +148,6 @@ async function isFile(path: string): Promise<boolean> {
     (entry) => entry.isFile(),
     () => false,
   );
-}
-
-/** A payload never leaves its model folder, by `..` or by a link. */
-async function inside(folder: string, payload: string): Promise<string> {
-  const root = await realpath(folder);
-  const path = await realpath(join(root, payload)).catch(() => undefined);
-  if (path === undefined) {
-    throw new EspalierError("NOT_FOUND", `signature.json names the payload "${payload}", which is not there`, {
-      at: folder,
-    });
-  }
-  if (!path.startsWith(root + sep)) {
-    throw new EspalierError("INVALID_DATA", `The payload "${payload}" lies outside the model folder`, { at: folder });
-  }
-  return path;
 }
 
 /** The file's size. The runtime would refuse a pickle anyway, but could not tell the user why. */
