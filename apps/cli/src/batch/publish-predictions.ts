@@ -18,13 +18,14 @@ export async function publishPredictions(fresh: string, target: string): Promise
   if (!isPartitioned) {
     await writeFile(join(fresh, markName), "");
     await mkdir(dirname(target), { recursive: true });
-    await swapIn(fresh, target);
+    await swapIn(fresh, target, `${target}.espalier-old`);
     return;
   }
   await mkdir(target, { recursive: true });
   await requirePartitions(target);
   await writeFile(join(target, markName), "");
-  for (const { name } of entries) await swapIn(join(fresh, name), join(target, name));
+  // What is replaced goes beside the folder and not into it: there, readers would take it for one more partition.
+  for (const { name } of entries) await swapIn(join(fresh, name), join(target, name), `${target}.espalier-old-${name}`);
 }
 
 const isPartition = (entry: Dirent): boolean => entry.isDirectory() && entry.name.includes("=");
@@ -53,8 +54,7 @@ export async function requirePartitions(target: string): Promise<void> {
   });
 }
 
-async function swapIn(fresh: string, target: string): Promise<void> {
-  const old = `${target}.espalier-old`;
+async function swapIn(fresh: string, target: string, old: string): Promise<void> {
   // What a killed command left: by now the target is there again, or comes back with what is moved in.
   await rm(old, { recursive: true, force: true });
   const isThere = (await stat(target).catch(absent)) !== undefined;
