@@ -128,6 +128,37 @@ describe("a Python worker", () => {
     expect(workersOf(server.process.pid as number)).toEqual([]);
   });
 
+  test("holds bodies that MLflow reads itself to the same queue and deadlines", async ({ skip }) => {
+    if (models === undefined) return skip("MLflow is not installed here");
+    const server = await serve(models, "unsigned-array", "--max-queue-requests", "1");
+    const ask = (headers: Record<string, string> = {}) =>
+      fetch(`${server.url}/invocations`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ instances: [[1, 2, 3, 4]] }),
+      });
+    const gauge = async (name: string): Promise<number> => {
+      const text = await (await fetch(`${server.url}/metrics`)).text();
+      return Number(new RegExp(`^espalier_serving_${name}_requests\\{[^}]*\\} (\\d+)`, "m").exec(text)?.[1] ?? 0);
+    };
+    const worker = server.workers().at(-1) as number;
+    process.kill(worker, "SIGSTOP");
+    const running = ask({ "x-espalier-prediction-id": "order-17" });
+    await until(async () => (await gauge("in_flight")) === 1);
+    expect((await ask({ "x-request-timeout-ms": "200" })).status).toBe(504);
+    const waiting = ask();
+    await until(async () => (await gauge("queue")) === 1);
+    const refused = await ask();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    process.kill(worker, "SIGCONT");
+    expect((await waiting).status).toBe(200);
+    const { status, headers } = await running;
+    const told = ["x-espalier-prediction-id", "x-espalier-model-version", "x-request-id"].map((name) =>
+      headers.get(name),
+    );
+    expect([status, ...told]).toEqual([200, "order-17", "1", "order-17"]);
+  });
+
   test("leaves with its server, whether that is told to stop or killed", async ({ skip }) => {
     if (models === undefined) return skip("MLflow is not installed here");
     const stopped = await serve(models, "naughty", "--python-workers", "2");

@@ -57,9 +57,7 @@ export async function answerPrediction(serving: Serving, exchange: Exchange, rou
       (prediction) => {
         rows = prediction.parsed.table.rows;
         account.predictionId = prediction.predictionId;
-        headers[servingHeaders.version] = prediction.served.version;
-        headers[servingHeaders.predictionId] = prediction.predictionId;
-        headers["x-request-id"] ??= prediction.predictionId;
+        countedHeaders(exchange, prediction.served, prediction.predictionId);
         return prediction.parsed.render(prediction);
       },
       ({ body: answered, contentType = "application/json" }) => ({ contentType, body: answered }),
@@ -68,6 +66,13 @@ export async function answerPrediction(serving: Serving, exchange: Exchange, rou
     answer(exchange, 200, rendered.body, rendered.contentType);
     return rows;
   });
+}
+
+/** What every answer of a model says of itself. */
+export function countedHeaders({ headers }: Exchange, { version }: { version: string }, predictionId: string): void {
+  headers[servingHeaders.version] = version;
+  headers[servingHeaders.predictionId] = predictionId;
+  headers["x-request-id"] ??= predictionId;
 }
 
 /** What becomes known about a request while it is answered, for metrics, spans and logs. */
@@ -81,7 +86,7 @@ export interface Account {
 const callerGone = 499;
 
 /** Answers with what `work` answers, or with its error; counts it. `work` resolves with the rows that were predicted. */
-async function answerCounted(
+export async function answerCounted(
   serving: Serving,
   exchange: Exchange,
   counted: { protocol: string },

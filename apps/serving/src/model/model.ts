@@ -56,7 +56,11 @@ export interface LoadedModel {
    * MLflow's `/invocations` as it came (JSON or CSV), answered by MLflow's own parser. Only for models whose rows are no table of plain
    * values; those have no inputs in their signature. Errors: as `predict`.
    */
-  invoke?(body: Buffer, contentType: string): Promise<{ status: number; contentType: string; body: Buffer }>;
+  invoke?(
+    body: Buffer,
+    contentType: string,
+    call?: ModelCall,
+  ): Promise<{ status: number; contentType: string; body: Buffer }>;
   /** False while what runs it is away. Absent: always true. */
   isReady?(): boolean;
   /** Requests that wait. */

@@ -1,16 +1,17 @@
 import { availableParallelism } from "node:os";
 import { EspalierError, type InputColumn, type ModelSignature } from "@espalier/core";
 import { log } from "../log.ts";
-import { createBatcher, type RunReport } from "../model/batcher.ts";
+import { type Batcher, createBatcher, type RunReport } from "../model/batcher.ts";
 import type { LoadedModel, ModelCall, ModelOutput } from "../model/model.ts";
 import type { PythonFolder } from "../model/python-folder.ts";
 import type { Table } from "../model/table.ts";
 import { decodeOutputs, type EncodedColumns, encodeColumns, sliceRows } from "./columns.ts";
+import type { Frame } from "./frames.ts";
 import { checkReadable, environmentFolder, workerIdentity } from "./identity.ts";
 import { defaultMemoryBytes } from "./memory.ts";
 import { type PythonInputs, pythonInputs, pythonOutputs } from "./mlflow-signature.ts";
 import { WorkerDied } from "./worker.ts";
-import { createWorkerPool, type WorkerPool } from "./worker-pool.ts";
+import { createWorkerPool, type PoolRequest, type WorkerPool } from "./worker-pool.ts";
 
 export interface PythonOptions {
   /** `bin/python` of the model's environment. */
@@ -184,21 +185,22 @@ function served(
   };
   const declared = outputs;
 
-  async function run(op: "predict" | "explain", tables: readonly Table[], params: unknown, retries: number) {
+  function request(op: "predict" | "explain", tables: readonly Table[], params: unknown): PoolRequest {
     if (inputs === undefined) throw new EspalierError("INTERNAL", "A model without a table was asked for one");
     const { rows, columns, parts } = encodeTables(inputs, tables);
-    const header = { op, rows, columns, ...(params === undefined ? {} : { params }) };
-    return decodeOutputs(await pool.ask({ header, parts }, retries));
+    return { header: { op, rows, columns, ...(params === undefined ? {} : { params }) }, parts };
   }
+
+  const run = async (tables: readonly Table[], params: unknown, retries: number) =>
+    decodeOutputs(await pool.ask(request("predict", tables, params), retries));
 
   /** Requests that ended their worker together are asked one by one, so that only the one at fault fails. */
   async function runTogether(calls: readonly Call[]): Promise<Answer[]> {
     const [first] = calls;
     if (first === undefined || calls.length === 1) return first === undefined ? [] : [await runAlone(first)];
     try {
-      const together = renamed(
+      const outcome = renamed(
         await run(
-          "predict",
           calls.map(({ table }) => table),
           first.params,
           0,
@@ -207,7 +209,7 @@ function served(
       );
       let from = 0;
       return calls.map(({ table: { rows } }) => {
-        const part = sliceRows(together, from, from + rows);
+        const part = sliceRows(outcome, from, from + rows);
         from += rows;
         return { outputs: part };
       });
@@ -221,18 +223,30 @@ function served(
 
   async function runAlone({ table, params }: Call): Promise<Answer> {
     try {
-      return { outputs: renamed(await run("predict", [table], params, 1), declared) };
+      return { outputs: renamed(await run([table], params, 1), declared) };
     } catch (error) {
       return { error };
     }
   }
 
-  const batcher = createBatcher<Call, Answer>({
+  const maxConcurrentRuns = options.workers ?? 1;
+  const limits = {
+    maxQueueRequests: options.maxQueueRequests,
+    maxConcurrentRuns,
+    ...(options.maxConcurrentRequests === undefined ? {} : { maxConcurrentRequests: options.maxConcurrentRequests }),
+  };
+  /** Explanations, and bodies that MLflow reads itself: never joined, and held to the same limits and deadlines. */
+  const alone: Batcher<PoolRequest, Frame> = createBatcher<PoolRequest, Frame>({
+    ...limits,
+    run: (requests) => Promise.all(requests.map((request) => pool.ask(request, 1))),
+    maxBatchRows: 1,
+    othersInFlight: () => together.inFlight(),
+  });
+  const together: Batcher<Call, Answer> = createBatcher<Call, Answer>({
+    ...limits,
     run: runTogether,
     maxBatchRows: model.flavors.some((flavor) => rowWise.has(flavor)) ? options.maxBatchRows : 1,
-    maxQueueRequests: options.maxQueueRequests,
-    maxConcurrentRuns: options.workers ?? 1,
-    ...(options.maxConcurrentRequests === undefined ? {} : { maxConcurrentRequests: options.maxConcurrentRequests }),
+    othersInFlight: alone.inFlight,
     ...(options.maxDelayMilliseconds === undefined ? {} : { maxDelayMilliseconds: options.maxDelayMilliseconds }),
     ...(options.onRun === undefined ? {} : { onRun: options.onRun }),
   });
@@ -244,22 +258,24 @@ function served(
     async predict(table, call) {
       const params = given(call);
       const group = params === undefined ? "" : JSON.stringify(params);
-      const answer = await batcher.run({ table, params }, table.rows, { ...call, group });
+      const answer = await together.run({ table, params }, table.rows, { ...call, group });
       if ("error" in answer) throw answer.error;
       return answer.outputs;
     },
-    explain: (table, call) => run("explain", [table], given(call), 1),
-    async invoke(body, contentType) {
-      const frame = await pool.ask({ header: { op: "invoke", content_type: contentType }, parts: [body] }, 1);
+    async explain(table, call) {
+      return decodeOutputs(await alone.run(request("explain", [table], given(call)), 1, call));
+    },
+    async invoke(body, contentType, call) {
+      const frame = await alone.run({ header: { op: "invoke", content_type: contentType }, parts: [body] }, 1, call);
       const { status, content_type: type } = frame.header as { status: number; content_type: string };
       return { status, contentType: type, body: frame.body };
     },
     isReady: pool.isReady,
-    queueLength: batcher.queueLength,
-    queueAgeMilliseconds: batcher.queueAgeMilliseconds,
-    inFlight: batcher.inFlight,
+    queueLength: () => together.queueLength() + alone.queueLength(),
+    queueAgeMilliseconds: () => Math.max(together.queueAgeMilliseconds(), alone.queueAgeMilliseconds()),
+    inFlight: () => together.inFlight() + alone.inFlight(),
     async release() {
-      await batcher.close();
+      await Promise.all([together.close(), alone.close()]);
       await pool.close();
     },
   };
