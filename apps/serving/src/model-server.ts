@@ -19,7 +19,7 @@ import { findModels, findVersions, resolveModelFolder } from "./repository/model
 import { createRepository, type ModelRepository } from "./repository/repository.ts";
 import type { ModelSource, OpenedModel, ServedModel } from "./repository/served-model.ts";
 import type { ModelStatistics } from "./repository/statistics.ts";
-import { closeGently, stopListening } from "./router/close-gently.ts";
+import { closeGently, stopListening, watchConnections } from "./router/close-gently.ts";
 import type { ModelControl, Serving } from "./serving.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 
@@ -92,6 +92,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     ...(control === undefined ? {} : { control }),
   };
   const server = createServer(createDispatch(routesOf(serving, options), plainError));
+  watchConnections(server);
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 75_000;
 

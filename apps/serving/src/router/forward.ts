@@ -14,6 +14,8 @@ export interface Forwarding {
   request(remaining: number): ReplicaRequest;
   /** By `performance.now()`. */
   deadline: number;
+  /** Whether nobody waits for the answer any more. */
+  isGone(): boolean;
   onRetry(pool: VersionPool, reason: "broken" | "unavailable"): void;
 }
 
@@ -26,7 +28,7 @@ const recoveryMilliseconds = 30_000;
 
 /**
  * Asks a replica, and another one when the connection breaks or the replica says 503, until there is an answer: a prediction may be asked
- * twice. Waits for a replica while none is free or up. Errors: RATE_LIMITED, UNAVAILABLE, TIMEOUT, NOT_FOUND.
+ * twice. Waits for a replica while none is free or up. Errors: RATE_LIMITED, UNAVAILABLE, TIMEOUT, NOT_FOUND, CANCELLED.
  */
 export async function forward(given: Forwarding): Promise<{ answer: Answer; pool: VersionPool }> {
   let broken = 0;
@@ -38,6 +40,10 @@ export async function forward(given: Forwarding): Promise<{ answer: Answer; pool
     if (left <= 0) throw new EspalierError("TIMEOUT", "The time for this request was up before it was answered");
     const replica = pool.take(avoid) ?? (await pool.wait(Math.min(left, recoveryMilliseconds), avoid));
     if (replica === undefined) continue;
+    if (given.isGone()) {
+      free(given, pool, replica);
+      throw new EspalierError("CANCELLED", "The caller has gone before the request was sent on");
+    }
     let streams = false;
     try {
       const remaining = Math.max(1, given.deadline - performance.now());

@@ -10,13 +10,13 @@ import { receiveBody } from "../http/body.ts";
 import { reply } from "../http/reply.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { chooseVersion, compileRules, keyFraction } from "./choose.ts";
-import { closeGently, stopListening } from "./close-gently.ts";
+import { closeGently, stopListening, watchConnections } from "./close-gently.ts";
 import type { Answer, ReplicaRequest } from "./dispatch.ts";
 import { forward } from "./forward.ts";
 import { createRetryBudget } from "./retry-budget.ts";
 import { createRouterMetrics } from "./router-metrics.ts";
 import { routerStatus } from "./router-status.ts";
-import { givenTimeout, headersFor, isPathOf, isPredictPath, returned, versionOfPath } from "./routes.ts";
+import { givenTimeout, headersFor, isPathOf, isPredictPath, modelOfPath, returned, versionOfPath } from "./routes.ts";
 import { Shadows } from "./shadow.ts";
 import { readStateFile, watchStateFile } from "./state-file.ts";
 import { Upstreams } from "./upstreams.ts";
@@ -62,6 +62,7 @@ export function createRouter(options: RouterOptions): Router {
     if (leaving) response.setHeader("connection", "close");
     route(request, response).catch((error: unknown) => sendError(response, error));
   });
+  watchConnections(server);
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 75_000;
 
@@ -109,10 +110,13 @@ export function createRouter(options: RouterOptions): Router {
     }
     const { pools } = inForce;
     const { versions } = inForce.state;
-    const poolOf = (version: string) => pools[versions.findIndex((one) => one.version === version)];
+    // Two models may have one version number: then the model that is named decides.
+    const poolOf = (version: string, model?: string) =>
+      pools[versions.findIndex((one) => one.version === version && one.model === model)] ??
+      pools[versions.findIndex((one) => one.version === version)];
     const named = versionOfPath(path);
     if (named !== undefined) {
-      const pool = poolOf(named);
+      const pool = poolOf(named, modelOfPath(path));
       if (pool !== undefined) return pool;
       const known = versions.map(({ version }) => version).join(", ");
       throw new EspalierError("NOT_FOUND", `This endpoint has no version ${named}, only ${known}`);
@@ -158,6 +162,7 @@ export function createRouter(options: RouterOptions): Router {
         upstreams,
         budget,
         deadline,
+        isGone: () => response.destroyed,
         choose() {
           chosen = choose(request, path);
           return chosen;

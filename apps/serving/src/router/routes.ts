@@ -5,7 +5,9 @@ import { badRequest } from "../http/request-error.ts";
 /** Paths that go to a model server; everything else is answered by the router, so that no operational route is reachable from outside. */
 const predictPath =
   /^\/(invocations|score|predict|version|v1\/models(\/[^/]+)?|v2|v2\/models\/stats|v2\/models\/[^/]+(\/versions\/[^/]+)?(\/(infer|ready|config|stats))?)$/;
-const versionInPath = /^\/v2\/models\/[^/]+\/versions\/([^/]+)/;
+const versionInPath = /^\/v2\/models\/([^/]+)\/versions\/([^/]+)/;
+/** Which models a program has loaded is not for its callers to say, unless its `paths` name this. */
+const modelControl = /^\/v2\/repository\/models\//;
 
 export function isPredictPath(path: string): boolean {
   return predictPath.test(path);
@@ -13,19 +15,38 @@ export function isPredictPath(path: string): boolean {
 
 /** Whether a program of the user's behind this endpoint wants the path. */
 export function isPathOf({ paths }: RoutedVersion, path: string): boolean {
-  return paths?.some((beginning) => path.startsWith(beginning)) ?? false;
+  if (paths === undefined || leadsElsewhere(path)) return false;
+  const fitting = paths.filter((beginning) => path.startsWith(beginning));
+  return modelControl.test(path)
+    ? fitting.some((beginning) => beginning.startsWith("/v2/repository"))
+    : fitting.length > 0;
 }
 
-/** The version that the path names; undefined when it names none, or not in a way that can be read. */
-export function versionOfPath(path: string): string | undefined {
-  const text = versionInPath.exec(path)?.[1];
-  if (text === undefined) return undefined;
+/** A program that resolves `..` would answer at another path than the one that was let through. */
+function leadsElsewhere(path: string): boolean {
+  const plain = unescaped(path);
+  return plain === undefined || plain.split(/[/\\]/).some((part) => part === "." || part === "..");
+}
+
+/** undefined: it has an escape that is none. */
+function unescaped(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A broken escape is no version's name: looked up as it is, it is not found.
-    return text;
+    return undefined;
   }
+}
+
+/** The version that the path names; undefined when it names none. A broken escape is no version's name: as it is, it is not found. */
+export function versionOfPath(path: string): string | undefined {
+  const text = versionInPath.exec(path)?.[2];
+  return text === undefined ? undefined : (unescaped(text) ?? text);
+}
+
+/** The model, or the endpoint, that the path names beside the version. */
+export function modelOfPath(path: string): string | undefined {
+  const text = versionInPath.exec(path)?.[1];
+  return text === undefined ? undefined : unescaped(text);
 }
 
 /** A caller's own header for its patience; the router's, with what is left of it, is for the server behind. */

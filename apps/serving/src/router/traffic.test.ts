@@ -1,4 +1,5 @@
-import type { ServerResponse } from "node:http";
+import { type ServerResponse, request as send } from "node:http";
+import { connect, type Socket } from "node:net";
 import type { RouterState } from "@espalier/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { routed, type Upstream, upstream } from "../testing/routed.ts";
@@ -219,6 +220,78 @@ describe("traffic", () => {
     expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("data: [DONE]\n\n");
     expect((await reader.read()).done).toBe(true);
     expect((await fetch(`${route.url}/v1/other`, { method: "POST" })).status).toBe(404);
+  });
+
+  it("lets nobody out of a program's paths, and nobody load or unload its models", async () => {
+    const [version] = base().versions;
+    const paths = ["/v1/", "/v2/"];
+    await begin({ ...base(), versions: [{ ...version, paths } as RouterState["versions"][number]] });
+    // fetch would resolve the dots itself.
+    const ask = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const options = { method: "POST", port: new URL(route.url).port, host: "127.0.0.1", path };
+        send(options, (response) => resolve(response.resume().statusCode))
+          .on("error", reject)
+          .end("{}");
+      });
+    expect(await ask("/v1/chat/completions")).toBe(200);
+    expect(await ask("/v2/repository/index")).toBe(200);
+    for (const path of [
+      "/v1/../admin",
+      "/v1/%2e%2E/admin",
+      "/v1/..%2fadmin",
+      "/v1/a\\..\\..\\admin",
+      "/v1/./admin",
+      "/v1/%zz",
+      "/v2/repository/models/m/unload",
+      "/v2/repository/models/m/load",
+    ]) {
+      expect([path, await ask(path)]).toEqual([path, 404]);
+    }
+  });
+
+  it("two models of one version number are told apart by the model's name", async () => {
+    await begin(besides({ model: "other", version: "1" }));
+    const asked = async (model: string) => (await route.predict({}, `/v2/models/${model}/versions/1/infer`)).body.from;
+    expect([await asked("m"), await asked("other"), await asked("flights")]).toEqual(["a", "b", "a"]);
+  });
+
+  it("does not ask for a caller who hung up while waiting", async () => {
+    await begin({ ...base(), limits: { concurrency: 1 } });
+    const busy = holding(servers[0]);
+    const first = route.predict();
+    while (busy.held.length === 0) await route.status();
+    const leaving = new AbortController();
+    let hungUp: Socket | undefined;
+    route.router.server.on("request", ({ method, socket }) => {
+      if (method === "POST") hungUp ??= socket;
+    });
+    const left = fetch(`${route.url}/invocations`, { method: "POST", body: "{}", signal: leaving.signal });
+    await route.until((now) => now.versions[0]?.queued === 1);
+    leaving.abort();
+    await expect(left).rejects.toThrow();
+    while (hungUp?.destroyed !== true) await route.status();
+    let asked = 0;
+    busy.letGo();
+    servers[0].handle = (request, response) => {
+      asked++;
+      request.resume().on("end", () => response.end("{}"));
+    };
+    expect((await first).status).toBe(200);
+    await route.until((now) => now.versions[0]?.queued === 0);
+    expect((await route.predict()).status).toBe(200);
+    expect(asked).toBe(1);
+  });
+
+  it("does not wait, when it stops, for a connection on which nothing has come", async () => {
+    await begin(base());
+    const socket = connect(Number(new URL(route.url).port), "127.0.0.1");
+    await new Promise((resolve) => socket.once("connect", resolve));
+    await route.status();
+    const ended = new Promise((resolve) => socket.on("error", () => undefined).once("close", resolve));
+    await route.close();
+    await ended;
+    await begin(base());
   });
 });
 
