@@ -166,6 +166,7 @@ export function createProcessDeployer(
         (router === undefined ? (faults.get(spec.name) ?? "the router is away") : undefined);
       return {
         version: version.version,
+        model: version.model,
         ready: seen?.ready ?? false,
         requests: seen?.requests ?? 0,
         errors: seen?.errors ?? 0,

@@ -10,6 +10,7 @@ import type { ControlPlane } from "../control-plane.ts";
 import type { EndpointGeneration, EndpointRow } from "../db/queries/endpoints.ts";
 import type { RolloutRow } from "../db/queries/rollouts.ts";
 import { detailsOf } from "../deployments/rollout-steps.ts";
+import { isStatusOf } from "../rollouts/counts.ts";
 
 /** Rows of the record as the API shows them. */
 
@@ -27,7 +28,7 @@ export async function endpointOf({ stack }: ControlPlane, row: EndpointRow): Pro
     versions: row.spec.versions.map((version) =>
       versionOf(
         version,
-        status?.versions.find((one) => one.version === version.version),
+        status?.versions.find((one) => isStatusOf(version, one)),
       ),
     ),
     captureRate: row.spec.captureRate,

@@ -1,21 +1,28 @@
-import type { EndpointStatus } from "@espalier/core";
+import type { EndpointStatus, ServedVersion, VersionStatus } from "@espalier/core";
 import type { Counts, RolloutProgress, ShadowSeen } from "./rollout-plan.ts";
 
 /** What a deployer counted, between two moments. */
 
 const none: Counts = { requests: 0, errors: 0, durations: [] };
 
-export function candidateCounts(status: EndpointStatus | undefined, version: string): Counts {
-  return sumOf(status, (other) => other === version);
+type Named = Pick<ServedVersion, "model" | "version">;
+
+/** What the deployer says of a version; where it names no models, the number alone tells. */
+export function isStatusOf(candidate: Named, seen: Pick<VersionStatus, "model" | "version">): boolean {
+  return seen.version === candidate.version && (seen.model === undefined || seen.model === candidate.model);
 }
 
-export function stableCounts(status: EndpointStatus | undefined, version: string): Counts {
-  return sumOf(status, (other) => other !== version);
+export function candidateCounts(status: EndpointStatus | undefined, candidate: Named): Counts {
+  return sumOf(status, (other) => isStatusOf(candidate, other));
+}
+
+export function stableCounts(status: EndpointStatus | undefined, candidate: Named): Counts {
+  return sumOf(status, (other) => !isStatusOf(candidate, other));
 }
 
 /** The old versions in this step; since the rollout began when they have no traffic now; without any, a version that never fails. */
 export function stableInStep(progress: RolloutProgress, status: EndpointStatus | undefined, answered: Counts): Counts {
-  const now = stableCounts(status, progress.candidate.version);
+  const now = stableCounts(status, progress.candidate);
   for (const start of [progress.stableAtStart, progress.stableAtRollout, none]) {
     const counts = since(now, start);
     if (counts.requests > 0) return counts;
@@ -44,8 +51,8 @@ const noShadow: ShadowSeen = {
   differenceLargest: 0,
 };
 
-export function shadowOf(status: EndpointStatus | undefined, version: string): ShadowSeen {
-  return status?.versions.find((one) => one.version === version)?.shadow ?? noShadow;
+export function shadowOf(status: EndpointStatus | undefined, candidate: Named): ShadowSeen {
+  return status?.versions.find((one) => isStatusOf(candidate, one))?.shadow ?? noShadow;
 }
 
 export function shadowSince(now: ShadowSeen, start: ShadowSeen = noShadow): ShadowSeen {
@@ -62,10 +69,11 @@ export function shadowSince(now: ShadowSeen, start: ShadowSeen = noShadow): Shad
   };
 }
 
-function sumOf(status: EndpointStatus | undefined, wanted: (version: string) => boolean): Counts {
+function sumOf(status: EndpointStatus | undefined, wanted: (version: VersionStatus) => boolean): Counts {
   const sum: Counts = { requests: 0, errors: 0, durations: [] };
-  for (const { version, requests, errors, durations = [] } of status?.versions ?? []) {
+  for (const version of status?.versions ?? []) {
     if (!wanted(version)) continue;
+    const { requests, errors, durations = [] } = version;
     sum.requests += requests;
     sum.errors += errors;
     for (const [index, count] of durations.entries()) sum.durations[index] = (sum.durations[index] ?? 0) + count;

@@ -74,6 +74,21 @@ describe("a canary", () => {
     expect(weights(done)).toEqual([["2", 1]]);
   });
 
+  it("is judged by its own requests where another model has the same version number", () => {
+    const other: ServedVersion = { ...version(1, 0), model: "flights-2", digest: digestOfBytes("other") };
+    const seen = (old: Seen, young: Seen): EndpointStatus => ({
+      ...status({}),
+      versions: [
+        { version: "1", model: "flights", requests: old[0], errors: old[1], ready: true },
+        { version: "1", model: "flights-2", requests: young[0], errors: young[1], ready: young[2] ?? true },
+      ],
+    });
+    const first = beginRollout(plan, spec(1, version(1, 1)), other, seen([5000, 0], [0, 0]), 0);
+    expect(decideRollout(progressOf(first), seen([5400, 0], [0, 0, false]), 1000).reason).toContain("not ready");
+    const failing = decideRollout(progressOf(first), seen([9000, 0], [8, 8]), 1000);
+    expect([failing.kind, failing.reason]).toEqual(["roll-back", expect.stringContaining("100.00 % of 8")]);
+  });
+
   it("rolls back at once when it fails from the first request on", () => {
     const action = decideRollout(progressOf(begun()), status({ 1: [5100, 0], 2: [8, 8] }), 1000);
     expect(action.kind).toBe("roll-back");

@@ -1,6 +1,6 @@
 import type { EndpointSpec, EndpointStatus, ServedVersion } from "@espalier/core";
 import { agreementCheck, errorCheck, latencyCheck, metricCheck, shiftCheck } from "./checks.ts";
-import { candidateCounts, shadowOf, shadowSince, since, stableCounts, stableInStep } from "./counts.ts";
+import { candidateCounts, isStatusOf, shadowOf, shadowSince, since, stableCounts, stableInStep } from "./counts.ts";
 import type { Check, Counts, Evidence, RolloutAction, RolloutPlan, RolloutProgress } from "./rollout-plan.ts";
 import { keptVersions, stableVersions, versionsAt } from "./rollout-versions.ts";
 
@@ -18,17 +18,17 @@ export function beginRollout(
   const plan: RolloutPlan = isFirst
     ? { ...given, strategy: "all", weights: [1], minimumRequests: 0, minimumSeconds: 0 }
     : given;
-  const stable = stableCounts(status, candidate.version);
+  const stable = stableCounts(status, candidate);
   const progress: RolloutProgress = {
     plan,
     before,
     candidate,
     step: 0,
     stepStartedAt: now,
-    candidateAtStart: candidateCounts(status, candidate.version),
+    candidateAtStart: candidateCounts(status, candidate),
     stableAtStart: stable,
     stableAtRollout: stable,
-    shadowAtStart: shadowOf(status, candidate.version),
+    shadowAtStart: shadowOf(status, candidate),
     looked: 0,
     analyses: [],
   };
@@ -61,7 +61,7 @@ export function neededEvidence(
   now: number,
 ): "smoke" | "traffic" | undefined {
   const { plan, candidate } = progress;
-  if (!status?.versions.some(({ version, ready }) => version === candidate.version && ready)) return undefined;
+  if (!status?.versions.some((seen) => isStatusOf(candidate, seen) && seen.ready)) return undefined;
   if (plan.strategy === "blue-green" && plan.weights[progress.step] === 0) return "smoke";
   if (plan.strategy === "shadow" || plan.minimumRequests === 0) return undefined;
   return look(progress, status, now).share >= 1 ? "traffic" : undefined;
@@ -75,7 +75,7 @@ export function decideRollout(
   evidence: Evidence = {},
 ): RolloutAction {
   const { plan, candidate } = progress;
-  const version = status?.versions.find(({ version }) => version === candidate.version);
+  const version = status?.versions.find((seen) => isStatusOf(candidate, seen));
   if (version === undefined || !version.ready) return waitForReadiness(progress, version?.message, now);
   const { unreadySince: _ready, ...current } = progress;
   const weight = plan.weights[progress.step] ?? 1;
@@ -110,11 +110,11 @@ export function decideRollout(
 
 function look(progress: RolloutProgress, status: EndpointStatus | undefined, now: number): Seen {
   const { plan, candidate } = progress;
-  const shadow = shadowSince(shadowOf(status, candidate.version), progress.shadowAtStart);
+  const shadow = shadowSince(shadowOf(status, candidate), progress.shadowAtStart);
   const answered =
     plan.strategy === "shadow"
       ? { requests: shadow.mirrored, errors: shadow.failed, durations: [] }
-      : since(candidateCounts(status, candidate.version), progress.candidateAtStart);
+      : since(candidateCounts(status, candidate), progress.candidateAtStart);
   const stable = stableInStep(progress, status, answered);
   const seconds = (now - progress.stepStartedAt) / 1000;
   const share = Math.min(
@@ -191,8 +191,8 @@ function advance(
     ...analysed,
     step,
     stepStartedAt: now,
-    candidateAtStart: candidateCounts(status, candidate.version),
-    stableAtStart: stableCounts(status, candidate.version),
+    candidateAtStart: candidateCounts(status, candidate),
+    stableAtStart: stableCounts(status, candidate),
     looked: 0,
   };
   return {

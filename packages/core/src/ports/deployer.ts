@@ -60,6 +60,8 @@ export interface EndpointSpec {
 
 export interface VersionStatus {
   version: string;
+  /** Two models may have one version number. Absent: the tool does not tell, and the number decides. */
+  model?: string;
   ready: boolean;
   message?: string;
   /** Counted since the version began to serve. */
