@@ -2,9 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { toEspalierError } from "@espalier/core";
 import { announce } from "./announce.ts";
 import { parseServingArguments, type ServingArguments } from "./arguments.ts";
-
-/** What SIGTERM leaves for requests in flight before the process ends anyway; platforms kill after 30 s. */
-const shutdownSeconds = 25;
+import { closingSeconds } from "./closing-seconds.ts";
 
 interface Service {
   drain(): void;
@@ -26,11 +24,13 @@ function log(message: string): void {
 
 async function stop(service: Service | undefined, signal: string, drainSeconds: number): Promise<never> {
   log(`${signal}: draining`);
-  const deadline = delay(shutdownSeconds * 1000, "late" as const, { ref: false });
+  const began = performance.now();
   service?.drain();
-  await Promise.race([delay(drainSeconds * 1000), service?.replaced].filter((wait) => wait !== undefined));
-  const outcome = await Promise.race([service?.close(), deadline]);
-  log(outcome === "late" ? `requests were still open after ${shutdownSeconds} s` : "stopped");
+  const drained = [delay(drainSeconds * 1000, false), service?.replaced?.then(() => true)];
+  const isReplaced = await Promise.race(drained.filter((wait) => wait !== undefined));
+  const seconds = closingSeconds((performance.now() - began) / 1000, isReplaced);
+  const outcome = await Promise.race([service?.close(), delay(seconds * 1000, "late" as const, { ref: false })]);
+  log(outcome === "late" ? `requests were still open after ${Math.round(seconds)} s more` : "stopped");
   process.exit(outcome === "late" ? 1 : 0);
 }
 
