@@ -38,3 +38,20 @@ it("goes on with a process whose starter was killed before it noted it, and star
   await stopServing(folder, 0);
   await exited;
 });
+
+it("starts another where the one that lives has given its place away, and only answers what it has", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "espalier-serving-process-"));
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const [main, never, signal] = [join(folder, "main.mjs"), join(folder, "never"), join(folder, "signal")];
+  await writeFile(main, program);
+  await writeFile(signal, "");
+  const old = spawn(process.execPath, [main, never, "--announce", join(folder, "announce.json")], { stdio: "ignore" });
+  const exited = once(old, "exit");
+  await once(old, "spawn");
+  await writeFile(join(folder, "replaced.json"), JSON.stringify([old.pid]));
+  closers.push(() => stopServing(folder, 0));
+  const { pid } = await startServing({ folder, label: "The server", startSeconds: 30, command: [main, signal] });
+  expect(pid).not.toBe(old.pid);
+  old.kill("SIGKILL");
+  await exited;
+});

@@ -28,6 +28,9 @@ export interface StartOptions {
 
 const announceFile = (folder: string): string => join(folder, "announce.json");
 const processFile = (folder: string): string => join(folder, "process.json");
+/** Processes that gave their place to another, and answer what they have. */
+const replacedFile = (folder: string): string => join(folder, "replaced.json");
+const mostReplaced = 20;
 
 /** A smaller place for young objects: a busy server keeps to less memory, and is as fast. */
 const nodeFlags = ["--max-semi-space-size=8"];
@@ -75,6 +78,7 @@ export async function replaceServing(options: StartOptions, old: ServingProcess)
   while (Date.now() < deadline) {
     const next = await findServing(folder);
     if (next !== undefined && next.pid !== old.pid) {
+      await writeJson(replacedFile(folder), [...(await replacedPids(folder)), old.pid].slice(-mostReplaced));
       await writeJson(processFile(folder), { pid: next.pid, startedAt: new Date().toISOString() });
       return next;
     }
@@ -185,12 +189,18 @@ function signal(pid: number, name: NodeJS.Signals): void {
  */
 async function strayPid(folder: string): Promise<number | undefined> {
   const wanted = announceFile(folder);
+  const replaced = await replacedPids(folder);
   for (const { pid, words } of await commandLines()) {
-    if (pid === process.pid || !words.includes(wanted)) continue;
+    if (pid === process.pid || !words.includes(wanted) || replaced.includes(pid)) continue;
     await writeJson(processFile(folder), { pid, startedAt: new Date().toISOString() });
     return pid;
   }
   return undefined;
+}
+
+async function replacedPids(folder: string): Promise<number[]> {
+  const pids = await readJson(replacedFile(folder));
+  return Array.isArray(pids) ? pids.filter((pid) => typeof pid === "number") : [];
 }
 
 async function commandLines(): Promise<{ pid: number; words: string | readonly string[] }[]> {
