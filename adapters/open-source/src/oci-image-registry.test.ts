@@ -10,6 +10,7 @@ import { parseChallenge } from "./oci-authorization.ts";
 import { ociConfigSchema } from "./oci-config.ts";
 import { storedCredentials } from "./oci-credentials.ts";
 import { createOciImageRegistry, isLoopback } from "./oci-image-registry.ts";
+import { connectRegistry } from "./oci-registry-client.ts";
 
 /** Set by `npm run test:servers -- packages`. */
 const {
@@ -168,6 +169,19 @@ async function startCutting(
 }
 
 describe("the way into a registry", () => {
+  it("never leads a layer to a place without TLS because the registry names one", async () => {
+    const client = connectRegistry({ registry: "127.0.0.1:1", plainHttp: false, credentials: async () => account });
+    const target = "http://127.0.0.1:1/v2/models/a/blobs/uploads/1";
+    const sent = client.send({
+      method: "PATCH",
+      target,
+      repository: "models/a",
+      what: "uploading",
+      body: Buffer.of(1),
+    });
+    await expect(sent).rejects.toMatchObject({ code: "UNSUPPORTED", hint: expect.stringContaining("--plain-http") });
+  });
+
   it("reads challenges", () => {
     expect(
       parseChallenge('Bearer realm="https://auth.example.com/token",service="reg",scope="repository:a:pull"'),

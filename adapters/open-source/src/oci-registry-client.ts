@@ -75,19 +75,21 @@ export function connectRegistry(connection: RegistryConnection): RegistryClient 
   async function ask(request: RegistryRequest, authorization: string | undefined): Promise<Response> {
     let target = new URL(request.target.includes("://") ? request.target : `/v2/${request.target}`, origin);
     for (let hops = 0; ; hops += 1) {
+      if (hops > 5 || (target.protocol !== "https:" && !plainHttp)) throw sentElsewhere(request, target);
       const response = await fetchHead(target, request, target.origin === origin ? authorization : undefined);
       const location = response.headers.get("location");
       const isRead = request.method === "GET" || request.method === "HEAD";
       if (!isRead || !redirects.includes(response.status) || location === null) return response;
       await discard(response);
       target = new URL(location, target);
-      if (hops >= 5 || (target.protocol !== "https:" && !plainHttp)) {
-        throw new EspalierError(
-          "UNSUPPORTED",
-          `The registry ${registry} sends elsewhere, ${request.what}: to ${target.host}`,
-        );
-      }
     }
+  }
+
+  /** By a redirect, or by the place that it named for an upload: a model must not leave in plain text because of either. */
+  function sentElsewhere({ what }: RegistryRequest, target: URL): EspalierError {
+    return new EspalierError("UNSUPPORTED", `The registry ${registry} sends elsewhere, ${what}: to ${target.origin}`, {
+      hint: "With --plain-http, or `plain_http: true`, places without TLS are allowed.",
+    });
   }
 
   /** The time limit is for the head of the answer: a layer may take long, and a dead connection ends by itself. */
