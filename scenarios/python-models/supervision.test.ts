@@ -78,7 +78,7 @@ describe("a Python worker", () => {
     const ask = (what: number) => server.post("/invocations", one(what));
     const faults: [number, number, string][] = [
       [-1, 400, "not this value"],
-      [-2, 400, "ended the model's worker 2 times"],
+      [-2, 400, "ended the model's worker 4 times"],
       [-3, 504, "took longer than 3 s"],
       [-4, 413, "limit of memory"],
       [-5, 400, "2 values (predictions) for 1 rows"],

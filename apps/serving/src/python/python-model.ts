@@ -223,7 +223,7 @@ function served(
 
   async function runAlone({ table, params }: Call): Promise<Answer> {
     try {
-      return { outputs: renamed(await run([table], params, 1), declared) };
+      return { outputs: renamed(await run([table], params, mostRetries), declared) };
     } catch (error) {
       return { error };
     }
@@ -238,7 +238,7 @@ function served(
   /** Explanations, and bodies that MLflow reads itself: never joined, and held to the same limits and deadlines. */
   const alone: Batcher<PoolRequest, Frame> = createBatcher<PoolRequest, Frame>({
     ...limits,
-    run: (requests) => Promise.all(requests.map((request) => pool.ask(request, 1))),
+    run: (requests) => Promise.all(requests.map((request) => pool.ask(request, mostRetries))),
     maxBatchRows: 1,
     othersInFlight: () => together.inFlight(),
   });
@@ -280,6 +280,9 @@ function served(
     },
   };
 }
+
+/** A worker may die of something else while it has the request, more than once in bad times; a row that ends four of them is at fault. */
+const mostRetries = 3;
 
 interface Call {
   table: Table;
