@@ -1,7 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { digestOfBytes } from "@espalier/core";
 import { createProcessDeployer } from "@espalier/embedded";
@@ -41,6 +42,17 @@ async function makeImage(root: string, name: string): Promise<void> {
   execFileSync("podman", ["import", "--change", entry, join(root, "image.tar"), name], { stdio: "ignore" });
 }
 
+const containers = (): string[] =>
+  execFileSync("podman", ["ps", "--all", "--quiet"], { encoding: "utf8" })
+    .split("\n")
+    .filter((id) => id !== "");
+
+/** The process that the only version's server has started. */
+async function podmanOf(versions: string): Promise<number> {
+  const [process = ""] = await readdir(versions);
+  return JSON.parse(await readFile(join(versions, process, "program.json"), "utf8")).pid;
+}
+
 let root: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "espalier-container-"));
@@ -72,10 +84,16 @@ it.skipIf("skipped" in podman)(
       });
       const answer = await fetch(`${url}/v1/words`, { method: "POST", body: "{}" });
       expect([answer.status, await answer.json()]).toEqual([200, { words: "hello", given: ["--port", "8080"] }]);
+      // A killed Podman leaves its container, which the next one takes the place of.
+      const before = containers();
+      process.kill(await podmanOf(join(root, "endpoints", "words", "versions")), "SIGKILL");
+      while (containers().length !== 1 || containers()[0] === before[0]) await delay(100);
+      const again = await fetch(`${url}/v1/words`, { method: "POST", body: "{}" });
+      expect([before.length, again.status]).toEqual([1, 200]);
     } finally {
       await deployer.delete("words");
       await deployer.close();
     }
-    expect(execFileSync("podman", ["ps", "--all", "--quiet"], { encoding: "utf8" })).toBe("");
+    expect(containers()).toEqual([]);
   },
 );

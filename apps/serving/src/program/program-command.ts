@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type CustomRuntime, customRuntimeSchema, EspalierError } from "@espalier/core";
 import { z } from "zod";
@@ -24,10 +25,19 @@ export async function readRuntime(file: string): Promise<ProgramRuntime> {
 const containerModel = "/mnt/models";
 const defaultContainerPort = 8080;
 
-/** Program, arguments and variables of one process that listens on `port` of this machine. */
+/** One container a process of a version, so that what a killed process left is found again. */
+export function containerName(runtimeFile: string): string {
+  return `espalier-${createHash("sha256").update(runtimeFile).digest("hex").slice(0, 20)}`;
+}
+
+/**
+ * Program, arguments and variables of one process that listens on `port` of this machine. A container gets the name, in place of one that
+ * still has it.
+ */
 export function programCommand(
   runtime: ProgramRuntime,
   port: number,
+  name: string,
 ): { file: string; args: string[]; environment: Record<string, string> } {
   const { image, portVariable = "PORT", environment = {}, command = [] } = runtime;
   if (image === undefined) {
@@ -39,9 +49,9 @@ export function programCommand(
   return {
     file: "podman",
     args: [
-      ...["run", "--rm", "--sig-proxy=true", "--publish", `127.0.0.1:${port}:${inside}`],
+      ...["run", "--rm", "--replace", "--name", name, "--sig-proxy=true", "--publish", `127.0.0.1:${port}:${inside}`],
       ...["--volume", `${runtime.model}:${containerModel}:ro`],
-      ...variables.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+      ...variables.flatMap(([variable, value]) => ["--env", `${variable}=${value}`]),
       image,
       ...command.map((part) => filled(part, inside, containerModel)),
     ],

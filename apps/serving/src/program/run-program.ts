@@ -1,13 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { EspalierError } from "@espalier/core";
 import { announce } from "../announce.ts";
 import type { ServingArguments } from "../arguments.ts";
 import { listen } from "../http/listen.ts";
 import { endLeftover, noteChild } from "./leftover.ts";
-import { type ProgramRuntime, programCommand, readRuntime } from "./program-command.ts";
+import { containerName, type ProgramRuntime, programCommand, readRuntime } from "./program-command.ts";
 
 type ProgramArguments = Extract<ServingArguments, { kind: "program" }>;
 
@@ -28,7 +29,8 @@ export async function runProgram(given: ProgramArguments, log: (message: string)
   const runtime = await readRuntime(given.runtimeFile);
   await endLeftover(given.runtimeFile);
   const port = await freePort();
-  const { file, args, environment } = programCommand(runtime, port);
+  const name = containerName(given.runtimeFile);
+  const { file, args, environment } = programCommand(runtime, port, name);
   const child = spawn(file, args, { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...environment } });
   await started(child, runtime);
   // However this process ends, nobody would end the program after it.
@@ -53,6 +55,8 @@ export async function runProgram(given: ProgramArguments, log: (message: string)
       const late = await Promise.race([ended.then(() => false), delay(graceMilliseconds, true, { ref: false })]);
       if (late) child.kill("SIGKILL");
       await ended;
+      // Podman that is killed leaves its container running.
+      if (late && runtime.image !== undefined) await promisify(execFile)(file, ["rm", "--force", "--time", "0", name]);
     },
   };
 }
