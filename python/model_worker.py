@@ -36,6 +36,8 @@ def drop_privileges(config):
     os.setgroups([])
     os.setgid(config["gid"])
     os.setuid(config["uid"])
+    # Before the environment's packages get a say, which is at the beginning of the next program.
+    forbid_new_privileges(libc)
     for path in config["reach"]:
         if not os.access(path, os.R_OK | os.X_OK):
             raise PermissionError(f"the worker runs as user {config['uid']}, which may not read {path}")
@@ -81,6 +83,13 @@ def first_closed(path):
     return None
 
 
+def forbid_new_privileges(libc):
+    """For this process, all that it starts, and whatever program takes its place."""
+    no_new_privileges = 38
+    if sys.platform == "linux" and libc.prctl(no_new_privileges, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes_error(), "the worker can not be kept from gaining privileges")
+
+
 def limit_itself(config):
     """No further privileges, no core files, a bound on memory, and an end together with the model server's."""
     import resource
@@ -97,8 +106,8 @@ def limit_itself(config):
         import signal
 
         libc = ctypes.CDLL(None, use_errno=True)
-        no_new_privileges, parent_death_signal = 38, 1
-        libc.prctl(no_new_privileges, 1, 0, 0, 0)
+        forbid_new_privileges(libc)
+        parent_death_signal = 1
         libc.prctl(parent_death_signal, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != config["parent"]:
             os._exit(0)
