@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
@@ -54,4 +54,23 @@ it("starts another where the one that lives has given its place away, and only a
   expect(pid).not.toBe(old.pid);
   old.kill("SIGKILL");
   await exited;
+});
+
+it("passes on where devices and the collector are, and no secret", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "espalier-serving-process-"));
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const [main, told] = [join(folder, "main.mjs"), join(folder, "told")];
+  const tell = "import { writeFileSync as tell } from 'node:fs'; tell(process.argv[2], JSON.stringify(process.env));";
+  await writeFile(main, `${tell}\n${program}`);
+  const given = { CUDA_VISIBLE_DEVICES: "0", NVIDIA_DRIVER_CAPABILITIES: "all", LC_TIME: "C", OTEL_SERVICE_NAME: "s" };
+  const secret = { AWS_SECRET_ACCESS_KEY: "secret", ESPALIER_TOKEN: "secret" };
+  Object.assign(process.env, given, secret);
+  closers.push(async () => {
+    for (const name of Object.keys({ ...given, ...secret })) delete process.env[name];
+  });
+  closers.push(() => stopServing(folder, 0));
+  await startServing({ folder, label: "The server", startSeconds: 30, command: [main, told] });
+  const environment = JSON.parse(await readFile(told, "utf8"));
+  expect(environment).toMatchObject(given);
+  for (const name of Object.keys(secret)) expect(environment).not.toHaveProperty(name);
 });

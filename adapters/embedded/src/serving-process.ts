@@ -38,8 +38,18 @@ const nodeFlags = ["--max-semi-space-size=8"];
 /** Where a user's own Podman keeps its state and settings. */
 const podmanVariables = ["XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "REGISTRY_AUTH_FILE"];
 
-/** Variables that a serving process may see, beside OpenTelemetry's; no secret of the control plane is among them. */
-const passedVariables = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", ...podmanVariables];
+/** Variables that a serving process may see, beside OpenTelemetry's and those of devices, which workers get from it; no secret of the control plane is among them. */
+const passedVariables = [
+  "PATH",
+  "HOME",
+  "TMPDIR",
+  "LANG",
+  "TZ",
+  "LD_LIBRARY_PATH",
+  "SSL_CERT_FILE",
+  ...podmanVariables,
+];
+const passedFamilies = /^(OTEL_|LC_|LANGUAGE$|NVIDIA_|CUDA_VISIBLE_DEVICES$)/;
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
@@ -131,7 +141,7 @@ async function spawnDetached({ folder, command, label }: StartOptions): Promise<
       stdio: ["ignore", log, log],
       cwd: folder,
       env: Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => passedVariables.includes(name) || name.startsWith("OTEL_")),
+        Object.entries(process.env).filter(([name]) => passedVariables.includes(name) || passedFamilies.test(name)),
       ),
     });
     await new Promise<void>((resolve, reject) => {
