@@ -42,6 +42,16 @@ test("an endpoint is what is declared: made, followed as its alias moves, change
   expect(await plan(client)).toMatchObject({ action: "none", changes: [] });
   expect(await apply(client)).toMatchObject({ outcome: "unchanged" });
 
+  // A misspelt field would be captured in the clear.
+  await declare(project, `${champion}, capture: { redact: { x00: hash } }`);
+  const misspelt = {
+    code: "INVALID_CONFIG",
+    message: expect.stringContaining("`x00`"),
+    hint: expect.stringContaining("`x0`"),
+  };
+  expect(await plan(client)).toMatchObject({ problem: misspelt });
+  expect(await apply(client)).toMatchObject({ outcome: "failed", problem: misspelt });
+
   // Settings alone change no version.
   await declare(project, `${champion}, replicas: 2, capture: { rate: 0.5, redact: { x0: hash } }`);
   expect(await plan(client)).toMatchObject({

@@ -10,6 +10,7 @@ import { lookBeside } from "./beside-versions.ts";
 import { mainOf, runtimeFor } from "./declared-settings.ts";
 import { besideVersions, endpointSettings } from "./endpoint-settings.ts";
 import { type FieldChange, fieldChanges, type WantedSettings } from "./field-changes.ts";
+import { redactionProblem } from "./redaction-problem.ts";
 import { resolveModel } from "./resolve-model.ts";
 
 /**
@@ -88,11 +89,14 @@ export async function endpointDifference(
   const { version } = resolved;
   const target = targetOf(version, config);
   const rollout = (await record.rollouts.active()).find((one) => one.endpoint === name);
+  // What is in force already stays so when a later version has lost a column.
+  const misnamed = row?.settings === settings ? undefined : redactionProblem(config, version, at);
   const whole = {
     ...base,
     wanted,
     changes,
     target,
+    ...(misnamed === undefined ? {} : { problem: misnamed }),
     ...(missing === undefined ? {} : { reason: missing }),
   };
   const under = underWay(rollout, version);
@@ -109,7 +113,7 @@ export async function endpointDifference(
       reason: `${await whyHeld(record, name, version)}; \`espalier apply ${name}\` tries it again`,
     };
   }
-  const problem = await gateProblem(record, version, config, at);
+  const problem = misnamed ?? (await gateProblem(record, version, config, at));
   const from = mainOf(current?.spec);
   return {
     ...whole,
