@@ -1,5 +1,6 @@
-import { EspalierError, type ModelSignature, ulid } from "@espalier/core";
+import { EspalierError, type ModelSignature, toEspalierError, ulid } from "@espalier/core";
 import type { Payload } from "./capture/captured-exchange.ts";
+import { log } from "./log.ts";
 import type { ModelCall, ModelOutput, RunTiming } from "./model/model.ts";
 import type { Table } from "./model/table.ts";
 import { requireTable } from "./model/through.ts";
@@ -169,15 +170,22 @@ function capture(
   const servedAt = Date.now();
   served.hold();
   setImmediate(() => {
-    served.capture?.add({
-      id: predictionId,
-      eventTime: eventTime ?? servedAt,
-      servedAt,
-      table: parsed.table,
-      outputs,
-      ...(payload === undefined ? {} : { request: payload }),
-      ...(response === undefined ? {} : { response: response() }),
-    });
-    served.letGo();
+    try {
+      served.capture?.add({
+        id: predictionId,
+        eventTime: eventTime ?? servedAt,
+        servedAt,
+        table: parsed.table,
+        outputs,
+        ...(payload === undefined ? {} : { request: payload }),
+        ...(response === undefined ? {} : { response: response() }),
+      });
+    } catch (error) {
+      // Nobody is left to be told, and a request that can not be written down must not end the server.
+      const { message, stack } = toEspalierError(error);
+      log("error", `capture: a request was not captured: ${message}`, { predictionId, stack });
+    } finally {
+      served.letGo();
+    }
   });
 }

@@ -56,8 +56,9 @@ export function createLineFiles(options: LineFilesOptions): LineFiles {
   let buffer: string[] = [];
   let bufferBytes = 0;
   let bufferRows = 0;
-  /** Rows that are on their way to the disk. */
+  /** On their way to the disk, and still in memory. */
   let writingRows = 0;
+  let writingBytes = 0;
   let captured = 0;
   let dropped = 0;
   let file: OpenFile | undefined;
@@ -76,6 +77,7 @@ export function createLineFiles(options: LineFilesOptions): LineFiles {
   async function write(closeFile: boolean): Promise<void> {
     const text = buffer.join("");
     writingRows = bufferRows;
+    writingBytes = bufferBytes;
     buffer = [];
     bufferBytes = 0;
     bufferRows = 0;
@@ -91,6 +93,7 @@ export function createLineFiles(options: LineFilesOptions): LineFiles {
       throw error;
     } finally {
       writingRows = 0;
+      writingBytes = 0;
       isWriting = false;
       await closeWhenDue(closeFile);
     }
@@ -143,7 +146,7 @@ export function createLineFiles(options: LineFilesOptions): LineFiles {
   return {
     add(text, rows) {
       const bytes = text.length + 1;
-      if (bufferBytes + bytes > options.maxBufferBytes) {
+      if (writingBytes + bufferBytes + bytes > options.maxBufferBytes) {
         dropped += rows;
         return;
       }
