@@ -50,7 +50,10 @@ test("every command has a help page of its own", async () => {
     const command = (await entry.load()).command();
     expect(command.name()).toBe(name);
     const leaves = command.commands.length === 0 ? [command] : command.commands;
-    for (const page of leaves.map((leaf) => leaf.helpInformation())) expect(page).toContain("--json");
+    for (const page of leaves.map((leaf) => leaf.helpInformation())) {
+      expect(page).toContain(`Usage: espalier ${name} `);
+      expect(page).toContain("--json");
+    }
   }
 });
 

@@ -1,15 +1,19 @@
 import { EspalierError } from "@espalier/core";
-import { Command } from "commander";
+import { Command, Help } from "commander";
 
 export interface CommonOptions {
   json?: boolean;
   project?: string;
 }
 
+/** Commands are loaded one by one, so that none knows that it stands behind `espalier`. */
+const help = { commandUsage: (command: Command): string => `espalier ${new Help().commandUsage(command)}` };
+
 /** A command with the options that all have. */
 export function projectCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
+    .configureHelp(help)
     .option("--json", "print one JSON document")
     .option("--project <folder>", "the project's folder (default: the nearest with an espalier.yaml)")
     .helpOption("-h, --help", "show this help");
@@ -20,7 +24,7 @@ export function projectCommand(name: string, description: string): Command {
  * sub-command's name for itself.
  */
 export function commandGroup(name: string, description: string): Command {
-  return new Command(name).description(description).helpOption("-h, --help", "show this help");
+  return new Command(name).description(description).configureHelp(help).helpOption("-h, --help", "show this help");
 }
 
 /** A sub-command that reads its own and its parent's common options. */

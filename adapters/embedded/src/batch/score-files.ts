@@ -107,7 +107,7 @@ function badRow(file: ScoredFile, { row, column, reason }: BadRow): EspalierErro
   const details: JsonObject = { file: file.name, row: row + 1, ...(column === undefined ? {} : { column }) };
   return new EspalierError("INVALID_DATA", `Row ${row + 1} of ${file.name}: ${what}`, {
     at: `inputs.data: ${file.name}`,
-    hint: "Mend the data, or write `on_bad_row: skip`, which sets such rows aside in the output `rejects`.",
+    hint: "Mend the data, or set such rows aside: `on_bad_row: skip` of a step, `espalier predict --skip-bad-rows`.",
     details,
   });
 }

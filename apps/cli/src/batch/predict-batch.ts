@@ -7,6 +7,7 @@ import colors from "picocolors";
 import { withSession } from "../session.ts";
 import { formatSeconds, printJson, printLine } from "../terminal/output.ts";
 import { type BatchModel, fetchBatchModel, findBatchModel } from "./batch-model.ts";
+import { holdFolder } from "./hold-folder.ts";
 import { copyRejects, publishPredictions, requirePartitions, requireReplaceable } from "./publish-predictions.ts";
 import { runBuiltinStep } from "./run-builtin-step.ts";
 
@@ -61,6 +62,8 @@ export async function predictBatch(target: string, options: BatchOptions): Promi
   const rejects = `${output}.rejects.parquet`;
   const hasRejects = (report["rejected"] ?? 0) > 0;
   if (hasRejects) await copyRejects(join(folder, "outputs", "rejects"), rejects);
+  // Those of an earlier command would be taken for these predictions'.
+  else await rm(rejects, { force: true });
   await publishPredictions(join(folder, "outputs", "predictions"), output);
   await rm(folder, { recursive: true, force: true });
   const seconds = (Date.now() - started) / 1000;
@@ -122,6 +125,7 @@ async function prepareFolder(output: string, plan: unknown): Promise<string> {
   const name = createHash("sha256").update(canonicalJson(plan)).digest("hex").slice(0, 12);
   const folder = `${output}.espalier-${name}`;
   await mkdir(join(folder, "inputs"), { recursive: true });
+  await holdFolder(folder);
   await rm(join(folder, "outputs"), { recursive: true, force: true });
   return folder;
 }

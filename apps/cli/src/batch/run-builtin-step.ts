@@ -56,17 +56,17 @@ export async function runBuiltinStep(run: BuiltinRun): Promise<void> {
   process.on("SIGTERM", stop);
   const progress = followProgress(events, run.onProgress);
   try {
-    const code = await new Promise<number | null>((resolve, reject) => {
+    const ended = await new Promise<Ended>((resolve, reject) => {
       child.once("error", reject);
-      child.once("close", resolve);
+      child.once("close", (code, signal) => resolve({ code, signal }));
     });
-    if (code === 0) return;
+    if (ended.code === 0) return;
     if (stopped !== undefined) {
       throw new EspalierError("CANCELLED", "Stopped before all rows were predicted", {
         hint: "The same command goes on where this one was.",
       });
     }
-    throw toldError(told, code);
+    throw toldError(told, ended);
   } finally {
     await progress.stop();
     process.off("SIGINT", stop);
@@ -106,12 +106,19 @@ function followProgress(path: string, onProgress: BuiltinRun["onProgress"]): { s
   };
 }
 
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
 /** The step's own words: `error: CODE message`, `at:`, `hint:`. */
-function toldError(text: string, code: number | null): EspalierError {
+function toldError(text: string, { code, signal }: Ended): EspalierError {
   const [, name, message] = /^error: ([A-Z_]+) (.*)$/m.exec(text) ?? [];
   if (name === undefined || message === undefined || !(name in errorTable)) {
-    return new EspalierError("STEP_FAILED", `The prediction ended with exit code ${code ?? "none"}`, {
+    const how = signal === null ? `with exit code ${code}` : `by the signal ${signal}`;
+    return new EspalierError("STEP_FAILED", `The prediction's process was ended ${how}, and did not say why`, {
       details: { logTail: text },
+      hint: "Can the data be read (a file that is damaged, or nested too deeply), and is there memory enough?",
     });
   }
   const at = /^ {3}at: (.*)$/m.exec(text)?.[1];

@@ -38,6 +38,7 @@ export function command(): Command {
 }
 
 async function deploy(endpoint: string | undefined, place: string | undefined, options: DeployOptions): Promise<void> {
+  refuseIgnored(endpoint, place, options);
   await withSession(options, async ({ client }) => {
     if (endpoint === undefined) {
       const items = await Array.fromAsync(client.all("endpoints.list"));
@@ -71,6 +72,25 @@ async function deploy(endpoint: string | undefined, place: string | undefined, o
   });
 }
 
+/** What would be passed over in silence is not what was meant. */
+function refuseIgnored(endpoint: string | undefined, place: string | undefined, options: DeployOptions): void {
+  const { strategy = "all" } = options;
+  const other = (["delete", "history", "rollouts"] as const).find((option) => options[option] === true);
+  const refuse = (at: string, message: string, hint: string): never => {
+    throw new EspalierError("INVALID_INPUT", message, { at, hint });
+  };
+  if (other !== undefined && endpoint === undefined) {
+    refuse(`--${other}`, `--${other} is of an endpoint, and none is named`, `espalier deploy <endpoint> --${other}`);
+  }
+  if (other !== undefined && place !== undefined) {
+    refuse(`--${other}`, `--${other} serves no version`, `Leave out ${place}, or --${other}.`);
+  }
+  for (const [option, owner] of Object.entries({ weight: "canary", steps: "canary", mirror: "shadow" } as const)) {
+    if (options[option as "weight" | "steps" | "mirror"] === undefined || strategy === owner) continue;
+    refuse(`--${option}`, `--${option} is of a ${owner}, and the strategy is ${strategy}`, `Say --strategy ${owner}.`);
+  }
+}
+
 function deployBody(place: string, options: DeployOptions) {
   const match = /^([^@]+)@(.+)$/.exec(place);
   if (match?.[1] === undefined || match[2] === undefined) {
@@ -84,9 +104,9 @@ function deployBody(place: string, options: DeployOptions) {
     model: match[1],
     version,
     ...(options.strategy === undefined ? {} : { strategy: strategyName(options.strategy) }),
-    ...(options.weight === undefined ? {} : { weight: numberOf("weight", options.weight) }),
+    ...(options.weight === undefined ? {} : { weight: shareOf("weight", options.weight) }),
     ...(Object.keys(rollout).length === 0 ? {} : { rollout }),
-    ...(options.capture === undefined ? {} : { captureRate: numberOf("capture", options.capture) }),
+    ...(options.capture === undefined ? {} : { captureRate: shareOf("capture", options.capture) }),
     ...(options.gate === false ? { gate: "none" as const } : {}),
   };
 }
@@ -102,8 +122,8 @@ function strategyName(text: string): (typeof strategyNames)[number] {
 
 function rolloutOptions({ steps, mirror, minRequests, minSeconds }: DeployOptions): RolloutSettings {
   return {
-    ...(steps === undefined ? {} : { steps: steps.split(",").map((step) => numberOf("steps", step)) }),
-    ...(mirror === undefined ? {} : { mirror: numberOf("mirror", mirror) }),
+    ...(steps === undefined ? {} : { steps: steps.split(",").map((step) => shareOf("steps", step)) }),
+    ...(mirror === undefined ? {} : { mirror: shareOf("mirror", mirror) }),
     ...(minRequests === undefined ? {} : { minimum_requests: numberOf("min-requests", minRequests) }),
     ...(minSeconds === undefined ? {} : { minimum_seconds: numberOf("min-seconds", minSeconds) }),
   };
@@ -113,6 +133,12 @@ function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value)) return value;
   throw new EspalierError("INVALID_INPUT", `--${option} takes a number, got "${text}"`, { at: `--${option}` });
+}
+
+function shareOf(option: string, text: string): number {
+  const value = numberOf(option, text);
+  if (value >= 0 && value <= 1) return value;
+  throw new EspalierError("INVALID_INPUT", `--${option} takes a share from 0 to 1, got ${text}`, { at: `--${option}` });
 }
 
 export function printEndpoints(endpoints: readonly Endpoint[]): void {

@@ -33,15 +33,18 @@ export function command(): Command {
       "batch: further outputs of the model, separated by commas (all: every one)",
       collectList,
     )
-    .option("--threshold <number>", "batch: adds the column `label`, whether the score is at or above it", numberOf)
-    .option("--partition <name=value>", "batch: a folder for these predictions, repeatable", collectParameter)
+    .option("--threshold <number>", "batch: adds the column `label`, whether the score is at or above it", (text) =>
+      numberOf("--threshold", text),
+    )
+    .option("--partition <name=value>", "batch: a folder for these predictions, repeatable", collectPartition)
     .option("--partition-by <columns>", "batch: folders by columns of the data, separated by commas", collectList)
     .option("--skip-bad-rows", "batch: set rows aside that the model does not take, and go on")
-    .option("--threads <count>", "batch: cores to use (default: all)", numberOf)
+    .option("--threads <count>", "batch: cores to use (default: all)", threadsOf)
     .action(predict);
 }
 
 async function predict(name: string, options: PredictOptions): Promise<void> {
+  refuseIgnored(options);
   if (options.batch === true) return predictBatch(name, options);
   const body = parse(await source(options));
   await withSession(options, async ({ client }) => {
@@ -51,10 +54,61 @@ async function predict(name: string, options: PredictOptions): Promise<void> {
   });
 }
 
-function numberOf(text: string): number {
+const ofBatch = [
+  "input",
+  "output",
+  "keep",
+  "predictionId",
+  "outputs",
+  "threshold",
+  "partition",
+  "partitionBy",
+  "skipBadRows",
+  "threads",
+] as const;
+
+/** What would be passed over in silence is not what was meant. */
+function refuseIgnored(options: PredictOptions): void {
+  const { batch = false, data, file, protocol } = options;
+  const flag = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const stray = batch
+    ? (["data", "file"] as const).find((name) => options[name] !== undefined)
+    : ofBatch.find((name) => options[name] !== undefined);
+  if (stray !== undefined) {
+    throw new EspalierError("INVALID_INPUT", `${flag(stray)} is ${batch ? "not " : ""}for --batch`, {
+      at: flag(stray),
+      hint: batch ? "Rows of a batch are files: --input." : "Add --batch to predict files, or give a body by -d or -f.",
+    });
+  }
+  if (data !== undefined && file !== undefined) {
+    throw new EspalierError("INVALID_INPUT", "The body is given twice, by --data and by --file", { at: "--file" });
+  }
+  if (!["v2", "invocations"].includes(protocol)) {
+    const hint = "One of invocations, v2.";
+    throw new EspalierError("INVALID_INPUT", `"${protocol}" is no protocol`, { at: "--protocol", hint });
+  }
+}
+
+function numberOf(option: string, text: string): number {
   const number = Number(text);
   if (text.trim() !== "" && Number.isFinite(number)) return number;
-  throw new EspalierError("INVALID_INPUT", `"${text}" is no number`);
+  throw new EspalierError("INVALID_INPUT", `${option} takes a number, got "${text}"`, { at: option });
+}
+
+function threadsOf(text: string): number {
+  const count = numberOf("--threads", text);
+  if (Number.isSafeInteger(count) && count >= 1) return count;
+  throw new EspalierError("INVALID_INPUT", `--threads takes a whole number of at least 1, got ${text}`, {
+    at: "--threads",
+  });
+}
+
+function collectPartition(text: string, earlier?: Record<string, string>): Record<string, string> {
+  if (text.indexOf("=") >= 1) return collectParameter(text, earlier);
+  throw new EspalierError("INVALID_INPUT", `"${text}" is not name=value`, {
+    at: "--partition",
+    hint: "For example: --partition date=2026-11-25.",
+  });
 }
 
 async function source(options: PredictOptions): Promise<string> {
