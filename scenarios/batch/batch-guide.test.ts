@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { matrixSignature, treeModel, writeModelFolder } from "@espalier/conformance";
@@ -140,6 +140,13 @@ test("the command predicts files where they lie, and replaces nothing but predic
   ]);
   const [row] = await sql(`SELECT * FROM '${output}/part-00000.parquet' LIMIT 1`);
   expect(Object.keys(row ?? {})).toEqual(["prediction_id", "ride", "score", "label", "model_name", "model_version"]);
+  // Rows that were set aside before are none of the next predictions'.
+  const clean = join(folder, "clean.parquet");
+  await sql(
+    `COPY (SELECT * FROM '${join(folder, "data/rides.parquet")}' WHERE rain IS NOT NULL) TO '${clean}' (FORMAT parquet)`,
+  );
+  await json("predict", "rides@champion", "--batch", "--input", clean, "--output", output);
+  expect(existsSync(`${output}.rejects.parquet`)).toBe(false);
   const mixed = await espalier(...words, "--skip-bad-rows", "--partition", "date=2026-11-20");
   expect([mixed.code, mixed.error]).toEqual([5, expect.stringMatching(/ALREADY_EXISTS[\s\S]*without partitions/)]);
   const dated = join(folder, "dated");
