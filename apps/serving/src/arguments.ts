@@ -25,7 +25,7 @@ export type ServingArguments = ListenArguments &
     | { kind: "program"; runtimeFile: string }
   );
 
-const usage = `Usage:
+export const usage = `Usage:
 ${modelUsage}
   serving router --state FILE [--port PORT]
   serving program --runtime FILE   (a program of yours, on a port that it is given)

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
@@ -55,6 +55,12 @@ describe("serving program", () => {
     const [code] = await once(child, "close");
     expect(code).toBe(exitCode);
     expect(child.errors).toContain(message);
+  });
+
+  it.each([["--help"], ["model", "--help"], ["serve", "-h"]])("says how it is used: %s %s", (...argv) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...argv], { encoding: "utf8" });
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain("serving model --model-dir FOLDER");
   });
 
   it("ends with a clear error when the payload is not ONNX, or the port is taken", async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { toEspalierError } from "@espalier/core";
 import { announce } from "./announce.ts";
-import { parseServingArguments, type ServingArguments } from "./arguments.ts";
+import { parseServingArguments, type ServingArguments, usage } from "./arguments.ts";
 import { closingSeconds } from "./closing-seconds.ts";
 
 interface Service {
@@ -35,6 +35,7 @@ async function stop(service: Service | undefined, signal: string, drainSeconds: 
 }
 
 async function main(): Promise<void> {
+  if (process.argv.slice(2).some((word) => word === "--help" || word === "-h")) return console.log(usage);
   let announceFile: string | undefined;
   try {
     const given = parseServingArguments(process.argv.slice(2), process.env);

@@ -25,13 +25,18 @@ const mlflowCodes: Partial<Record<ErrorCode, string>> = {
   UNSUPPORTED: "NOT_IMPLEMENTED",
 };
 
+/** What MLflow's clients know a code as. */
+export function mlflowCode(code: ErrorCode): string {
+  return mlflowCodes[code] ?? "INTERNAL_ERROR";
+}
+
 /** MLflow: `{"error_code", "message"}` in MLflow's words; `code` is ours. */
 export const mlflowError: ErrorForm = (error) => {
   const { code, message, at, hint } = error.toJSON();
   const status = code === "TIMEOUT" ? 504 : statusOf(error);
   return {
     status,
-    body: JSON.stringify({ error_code: mlflowCodes[code] ?? "INTERNAL_ERROR", message, code, at, hint }),
+    body: JSON.stringify({ error_code: mlflowCode(code), message, code, at, hint }),
   };
 };
 

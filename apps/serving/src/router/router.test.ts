@@ -120,7 +120,11 @@ describe("router", () => {
     };
     expect((await predict()).status).toBe(200);
     broken = 100;
-    expect(await predict()).toMatchObject({ status: 503, version: "1", body: { error_code: "UNAVAILABLE" } });
+    expect(await predict()).toMatchObject({
+      status: 503,
+      version: "1",
+      body: { code: "UNAVAILABLE", error_code: "TEMPORARILY_UNAVAILABLE" },
+    });
     expect(100 - broken).toBe(4);
     expect((await status()).versions[0]).toMatchObject({ requests: 2, errors: 1, retries: 5 });
   });

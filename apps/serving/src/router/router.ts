@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import { EspalierError, type RouterStatus, servingHeaders, toEspalierError } from "@espalier/core";
 import { receiveBody } from "../http/body.ts";
+import { mlflowCode } from "../http/error-forms.ts";
 import { reply } from "../http/reply.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { chooseVersion, compileRules, keyFraction } from "./choose.ts";
@@ -272,7 +273,8 @@ function sendError(response: ServerResponse, thrown: unknown): void {
   reply(
     response,
     error.httpStatus,
-    JSON.stringify({ error: message, error_code: code, message, hint }),
+    // What the caller speaks is not looked at: each protocol finds its own names.
+    JSON.stringify({ error: message, error_code: mlflowCode(code), message, code, hint }),
     "application/json",
     headers,
   );

@@ -124,7 +124,11 @@ describe("traffic", () => {
     while (busy.held.length < 2) await route.status();
     const waiting = route.predict();
     await route.until(({ versions }) => versions[0]?.queued === 1);
-    expect(await route.predict()).toMatchObject({ status: 429, retryAfter: "1", body: { error_code: "RATE_LIMITED" } });
+    expect(await route.predict()).toMatchObject({
+      status: 429,
+      retryAfter: "1",
+      body: { code: "RATE_LIMITED", error_code: "REQUEST_LIMIT_EXCEEDED" },
+    });
     expect(busy.held).toHaveLength(2);
     answering(servers[0], [2]);
     busy.letGo();
