@@ -117,6 +117,11 @@ describe("a Python worker", () => {
     process.kill(server.workers().at(-1) as number, "SIGKILL");
     const waiting = server.post("/invocations", { instances: [[1, 2, 3, 4]] });
     await until(async () => (await readiness()) === 503);
+    for (const path of ["/v1/models/m", "/v2/models/m/ready"]) {
+      const model = await fetch(server.url + path);
+      // It may have come back meanwhile.
+      if ((await readiness()) === 503) expect([path, model.status]).toEqual([path, 503]);
+    }
     const answer = await waiting;
     expect([answer.status, answer.body.predictions[0]]).toEqual([200, expect.closeTo(30, 6)]);
     expect(await readiness()).toBe(200);

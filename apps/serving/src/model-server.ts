@@ -17,7 +17,7 @@ import { repositoryRoutes } from "./protocol/v2/repository-routes.ts";
 import { v2Routes } from "./protocol/v2/routes.ts";
 import { findModels, findVersions, resolveModelFolder } from "./repository/model-folders.ts";
 import { createRepository, type ModelRepository } from "./repository/repository.ts";
-import type { ModelSource, OpenedModel, ServedModel } from "./repository/served-model.ts";
+import { canAnswer, type ModelSource, type OpenedModel, type ServedModel } from "./repository/served-model.ts";
 import type { ModelStatistics } from "./repository/statistics.ts";
 import { closeGently, stopListening, watchConnections } from "./router/close-gently.ts";
 import type { ModelControl, Serving } from "./serving.ts";
@@ -85,7 +85,7 @@ export function createModelServer(options: ModelServerOptions): ModelServer {
     captureRate: options.capture?.rate ?? 0,
     bodyLimitBytes: options.bodyLimitBytes ?? 16 * 1024 * 1024,
     maxBatchRows: options.maxBatchRows ?? defaultBatchRows,
-    isReady: () => isLoaded && readyModels(repository).every(({ model }) => model.isReady?.() ?? true),
+    isReady: () => isLoaded && readyModels(repository).every(canAnswer),
     isDraining: () => isDraining,
     tracing: options.tracing,
     logging: options.logging,

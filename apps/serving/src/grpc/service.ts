@@ -10,6 +10,7 @@ import {
   serverName,
   serverVersion,
 } from "../protocol/v2/metadata.ts";
+import { canAnswer } from "../repository/served-model.ts";
 import type { Serving } from "../serving.ts";
 import type { GrpcMethod } from "./calls.ts";
 import { inferMethod, streamInferMethod } from "./infer.ts";
@@ -70,8 +71,10 @@ export function inferenceService(serving: Serving): ReadonlyMap<string, GrpcMeth
     ServerLive: method(empty, liveResponse, () => ({ live: true })),
     ServerReady: method(empty, readyResponse, () => ({ ready: serving.isReady() && !serving.isDraining() })),
     ModelReady: method(modelRequest, readyResponse, ({ name, version }) => {
-      const states = repository.status(name, version === "" ? undefined : version).map(({ state }) => state);
-      return { ready: states.includes("READY") && !serving.isDraining() };
+      const ready = repository
+        .status(name, version === "" ? undefined : version)
+        .some((one) => one.state === "READY" && canAnswer(repository.find(one.name, one.version)));
+      return { ready: ready && !serving.isDraining() };
     }),
     ServerMetadata: method(empty, serverMetadataResponse, () => ({
       name: serverName,

@@ -5,7 +5,7 @@ import { answer, type Exchange } from "../http/exchange.ts";
 import { badRequest } from "../http/request-error.ts";
 import type { Route } from "../http/routes.ts";
 import { show } from "../model/cells.ts";
-import type { ServedModel } from "../repository/served-model.ts";
+import { canAnswer, type ServedModel } from "../repository/served-model.ts";
 import type { Serving } from "../serving.ts";
 import { checkedParams, instancesTable, renderPredictions } from "./mlflow.ts";
 
@@ -41,8 +41,7 @@ export function v1Routes(serving: Serving): Route[] {
       errorForm: plainError,
       handle(exchange) {
         const { model = "" } = exchange.params;
-        repository.find(model);
-        const ready = !serving.isDraining();
+        const ready = canAnswer(repository.find(model)) && !serving.isDraining();
         answer(exchange, ready ? 200 : 503, JSON.stringify({ name: model, ready }));
       },
     },

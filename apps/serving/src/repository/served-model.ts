@@ -25,6 +25,11 @@ export interface ServedModel extends ModelSource, OpenedModel {
   idle(): Promise<void>;
 }
 
+/** Whether it can be asked now: what runs a model, such as a Python worker, may be away. */
+export function canAnswer({ model }: ServedModel): boolean {
+  return model.isReady?.() !== false;
+}
+
 export function createServedModel(source: ModelSource, opened: OpenedModel, statistics: ModelStatistics): ServedModel {
   let held = 0;
   let whenIdle: (() => void) | undefined;

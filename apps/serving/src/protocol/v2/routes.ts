@@ -4,7 +4,7 @@ import { plainError } from "../../http/error-forms.ts";
 import { answer, type Exchange } from "../../http/exchange.ts";
 import { readiness } from "../../http/readiness.ts";
 import type { Route } from "../../http/routes.ts";
-import type { ServedModel } from "../../repository/served-model.ts";
+import { canAnswer, type ServedModel } from "../../repository/served-model.ts";
 import type { Serving } from "../../serving.ts";
 import {
   modelConfiguration,
@@ -46,8 +46,7 @@ export function v2Routes(serving: Serving): Route[] {
   const ready = (exchange: Exchange) => {
     const { model = "", version } = exchange.params;
     const served = repository.find(model, version);
-    if (served.model.isReady?.() === false)
-      throw new EspalierError("UNAVAILABLE", `What runs model "${model}" is away`);
+    if (!canAnswer(served)) throw new EspalierError("UNAVAILABLE", `What runs model "${model}" is away`);
     if (serving.isDraining()) throw new EspalierError("UNAVAILABLE", "The server is stopping");
     json(exchange, { name: model, ready: true });
   };
