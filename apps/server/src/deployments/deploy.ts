@@ -182,14 +182,17 @@ function refuseWithoutBefore({ endpoint, strategy }: DeployRequest, plan: Rollou
 }
 
 function notServed({ version, endpoint }: DeployRequest, rollout: RolloutRow, hadBefore: boolean): EspalierError {
-  const code = detailsOf(rollout).failure ?? "UNAVAILABLE";
+  const { failure: code = "UNAVAILABLE", progress } = detailsOf(rollout);
   const served = hadBefore ? "What was served before is served again." : "Nothing is served.";
   return new EspalierError(
     code,
     `${version.name} version ${version.version} does not serve: ${rollout.reason ?? rollout.state}`,
     {
       at: `endpoints.${endpoint}`,
-      hint: `${served} A version is never changed: register a model that can be served.`,
+      hint:
+        progress.candidate.runtime === undefined
+          ? `${served} A version is never changed: register a model that can be served.`
+          : `${served} Its program is what \`runtime\` of the endpoint says; run it by hand to see what it prints.`,
     },
   );
 }

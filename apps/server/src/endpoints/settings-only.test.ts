@@ -29,12 +29,16 @@ test("an endpoint that names no model takes its settings from there, and is nobo
 
 test("a program of one's own serves a declared model, until the built-in server is declared", async () => {
   const program = 'command: [python3, -m, http.server, "{port}", --bind, 127.0.0.1, --directory, "{model}"]';
-  const project = await projectWithModels(
-    `model: clicks/1, gate: none, runtime: { ${program}, health_path: /, paths: [/signature.json] }`,
-    writeModel,
-  );
+  const own = `model: clicks/1, gate: none, runtime: { ${program}, health_path: /, paths: [/signature.json] }`;
+  const project = await projectWithModels(own, writeModel);
   const { client } = await startForTest(project);
   await register(client, "first");
+  await declare(project, "model: clicks/1, gate: none, runtime: { command: [no-such-program] }");
+  expect(await apply(client)).toMatchObject({
+    outcome: "failed",
+    problem: { code: "NOT_INSTALLED", hint: expect.stringContaining("what `runtime` of the endpoint says") },
+  });
+  await declare(project, own);
   expect(await apply(client)).toMatchObject({ outcome: "done" });
   const { url } = await client.call("endpoints.get", { params });
   const answer = await fetch(`${url}/signature.json`);
