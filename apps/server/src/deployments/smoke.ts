@@ -26,7 +26,10 @@ export async function smokeCheck(
   if (status === undefined || version?.signature === undefined)
     return unknown("It has no signature to make requests from.");
   const found = await rowsToTry(plane, endpoint, version);
-  if (found === undefined) return unknown("There are neither captured nor evaluated rows to try it with.");
+  if (found === undefined)
+    return unknown(
+      "There are no rows to try it with: none captured in the clear, and no Parquet file that its gate judged it by.",
+    );
   const { signature } = version;
   const url = `${status.url}/v2/models/${encodeURIComponent(candidate.model)}/versions/${candidate.version}/infer`;
   for (const [index, row] of found.rows.entries()) {
