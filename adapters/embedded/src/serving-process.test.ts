@@ -45,14 +45,18 @@ it("starts another where the one that lives has given its place away, and only a
   const [main, never, signal] = [join(folder, "main.mjs"), join(folder, "never"), join(folder, "signal")];
   await writeFile(main, program);
   await writeFile(signal, "");
-  const old = spawn(process.execPath, [main, never, "--announce", join(folder, "announce.json")], { stdio: "ignore" });
+  const old = spawn(process.execPath, [main, never, "--announce", join(folder, "announce.json")], {
+    stdio: "ignore",
+    detached: true,
+  });
   const exited = once(old, "exit");
   await once(old, "spawn");
   await writeFile(join(folder, "replaced.json"), JSON.stringify([old.pid]));
   closers.push(() => stopServing(folder, 0));
   const { pid } = await startServing({ folder, label: "The server", startSeconds: 30, command: [main, signal] });
   expect(pid).not.toBe(old.pid);
-  old.kill("SIGKILL");
+  // It ends with the other.
+  await stopServing(folder, 0.1);
   await exited;
 });
 

@@ -163,24 +163,28 @@ async function spawnDetached({ folder, command, label }: StartOptions): Promise<
 
 /**
  * SIGTERM, then SIGKILL after `graceSeconds`; resolves when the process is gone. Stopping what does not run is success. A router takes
- * SIGINT for an end without a successor.
+ * SIGINT for an end without a successor. Those that gave their place away end with it; without a grace they are left to what they answer.
  */
 export async function stopServing(
   folder: string,
   graceSeconds: number,
   first: "SIGTERM" | "SIGINT" = "SIGTERM",
 ): Promise<void> {
-  for (const pid of await livingPids(folder)) {
-    signal(pid, graceSeconds > 0 ? first : "SIGKILL");
-    const deadline = Date.now() + graceSeconds * 1000;
-    let killed = graceSeconds === 0;
-    while (await isOurs(pid, folder)) {
-      if (!killed && Date.now() >= deadline) {
-        signal(pid, "SIGKILL");
-        killed = true;
-      }
-      await delay(pollMilliseconds);
+  const pids = new Set(await livingPids(folder));
+  for (const pid of graceSeconds > 0 ? await replacedPids(folder) : []) if (await isOurs(pid, folder)) pids.add(pid);
+  await Promise.all([...pids].map((pid) => stopProcess(pid, folder, graceSeconds, first)));
+}
+
+async function stopProcess(pid: number, folder: string, graceSeconds: number, first: NodeJS.Signals): Promise<void> {
+  signal(pid, graceSeconds > 0 ? first : "SIGKILL");
+  const deadline = Date.now() + graceSeconds * 1000;
+  let killed = graceSeconds === 0;
+  while (await isOurs(pid, folder)) {
+    if (!killed && Date.now() >= deadline) {
+      signal(pid, "SIGKILL");
+      killed = true;
     }
+    await delay(pollMilliseconds);
   }
 }
 
