@@ -530,7 +530,8 @@ def serve(channel, config):
             reply, parts = answer(model, header, body)
             channel.write({"id": header["id"], **reply}, parts)
         except (Exception, SystemExit) as error:
-            traceback.print_exc(limit=-3)
+            if not isinstance(error, Unsupported):
+                traceback.print_exc(limit=-3)
             told = error_of(error)
             channel.write({"id": header["id"], "error": told})
             if told.get("fatal"):
