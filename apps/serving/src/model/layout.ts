@@ -48,6 +48,9 @@ const integerRanges: Partial<Record<FeedType, readonly [number | bigint, number 
   uint64: [0n, 2n ** 64n - 1n],
 };
 
+/** From here on a number becomes an infinity when it is rounded to the type; 64 bits hold all that a request can. */
+const infiniteFrom: Partial<Record<FeedType, number>> = { float32: 3.4028235677973366e38, float16: 65520 };
+
 export interface GraphInput {
   name: string;
   type: FeedType;
@@ -159,7 +162,10 @@ function encodedValue(column: InputColumn, type: FeedType, value: unknown): numb
   if (type === "string") return String(value);
   if (typeof value === "bigint") return checkedRange(column, type, bigTypes.includes(type) ? value : Number(value));
   const number = column.type === "datetime" ? Date.parse(value as string) : Number(value);
-  if (realTypes.includes(type) || type === "bool") return number;
+  if (realTypes.includes(type) || type === "bool") {
+    if (Math.abs(number) >= (infiniteFrom[type] ?? Number.POSITIVE_INFINITY)) throw noFit(column, type, number);
+    return number;
+  }
   const whole = Math.trunc(number);
   return checkedRange(column, type, bigTypes.includes(type) ? BigInt(whole) : whole);
 }
@@ -168,7 +174,11 @@ function encodedValue(column: InputColumn, type: FeedType, value: unknown): numb
 function checkedRange(column: InputColumn, type: FeedType, value: number | bigint): number | bigint {
   const range = integerRanges[type];
   if (range === undefined || (value >= range[0] && value <= range[1])) return value;
-  throw new EspalierError(
+  throw noFit(column, type, value);
+}
+
+function noFit(column: InputColumn, type: FeedType, value: number | bigint): EspalierError {
+  return new EspalierError(
     "INVALID_INPUT",
     `column "${column.name}": ${value} does not fit into ${type}, which the model takes`,
     {
@@ -178,7 +188,7 @@ function checkedRange(column: InputColumn, type: FeedType, value: number | bigin
   );
 }
 
-/** The table as the graph's tensors, in the layout's order. Errors: INVALID_INPUT for an integer that the graph's tensor can not hold. */
+/** The table as the graph's tensors, in the layout's order. Errors: INVALID_INPUT for a number that the graph's tensor can not hold. */
 export function encode(signature: ModelSignature, layout: readonly GraphInput[], table: Table): Feed[] {
   const width = signature.inputs.length;
   const { rows, values } = table;
@@ -190,7 +200,12 @@ export function encode(signature: ModelSignature, layout: readonly GraphInput[],
     const size = tail.reduce((product, length) => product * length, 1);
     const feed = encoders[type](rows * size);
     if (plain) {
-      for (let index = 0; index < feed.length; index++) feed[index] = Number(values[index]);
+      const limit = infiniteFrom[type] ?? Number.POSITIVE_INFINITY;
+      for (let index = 0; index < feed.length; index++) {
+        const value = Number(values[index]);
+        if (Math.abs(value) >= limit) throw noFit(signature.inputs[index % width] as InputColumn, type, value);
+        feed[index] = value;
+      }
       return feed;
     }
     let at = 0;

@@ -236,6 +236,30 @@ describe("ONNX models", () => {
     },
   );
 
+  it("a number that 32 bits would make an infinity is refused, the largest that they hold is not", async () => {
+    const model = await openOnnxModel(small, options);
+    const ask = (value: number) => model.predict(tableFromRows(model.signature, [[value, 0]]));
+    for (const value of [1e39, -1e300, 3.4028235677973366e38]) {
+      await expect(ask(value)).rejects.toMatchObject({
+        code: "INVALID_INPUT",
+        message: expect.stringMatching(/column "a": .* does not fit into float32/),
+      });
+    }
+    for (const value of [3.4028234663852886e38, 3.402823567797336e38]) expect(await ask(value)).toHaveLength(1);
+    await model.release();
+    const fields = [{ name: "value", type: "float" }] as const;
+    const signature: ModelSignature = {
+      format: "onnx",
+      payload: "model.onnx",
+      inputs: [{ name: "value", type: "double" }],
+      outputs: [{ name: "value_out", type: "float" }],
+    };
+    const column = await writeModelFolder(join(folder.path, "overflow"), identityModel(fields), signature);
+    const narrow = await openOnnxModel(column, options);
+    await expect(narrow.predict(tableFromRows(signature, [[1e39]]))).rejects.toMatchObject({ code: "INVALID_INPUT" });
+    await narrow.release();
+  });
+
   it("a graph that was exported for one row takes more of them, one after the other; for other numbers it is refused", async () => {
     const signature: ModelSignature = {
       format: "onnx",
