@@ -12,5 +12,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: "forks",
+    // By default one core is left free, and of two that is half the time.
+    maxWorkers: "100%",
   },
 });
