@@ -89,6 +89,12 @@ test("-p takes the text behind the first equals sign; the pipeline knows its typ
   expect(() => collectParameter("a")).toThrow("key=value");
 });
 
+test("predict sends no number as another one", () => {
+  const { code, err } = espalier("predict", "flights", "-d", '{"instances": [{"id": 9007199254740993}]}');
+  expect(code).not.toBe(0);
+  expect(err).toMatch(/UNSUPPORTED.*9007199254740993 rounded/);
+});
+
 test("init --here wraps scripts in their usual order and changes none of them", () => {
   writeFileSync(join(folder, "train_model.py"), "print('train')\n");
   writeFileSync(join(folder, "download.sh"), "echo data\n");

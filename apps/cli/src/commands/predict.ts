@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { EspalierError, type Json } from "@espalier/core";
+import { EspalierError, type Json, parseLongJson } from "@espalier/core";
 import type { Command } from "commander";
 import { type BatchOptions, predictBatch } from "../batch/predict-batch.ts";
 import { type CommonOptions, collectList, collectParameter, projectCommand } from "../project-command.ts";
@@ -124,9 +124,19 @@ async function source(options: PredictOptions): Promise<string> {
   });
 }
 
+/** The API's JSON has doubles for numbers: what they would round is refused, and never sent as another number. */
 function parse(body: string): Json {
+  const parsed = parsedBody(body);
+  const rounded = longInteger(parsed);
+  if (rounded === undefined) return parsed as Json;
+  throw new EspalierError("UNSUPPORTED", `This command would send ${rounded} rounded to 53 bits`, {
+    hint: "Post the body to the endpoint's own address (`espalier deploy <endpoint>` prints it): there 64 bits are exact.",
+  });
+}
+
+function parsedBody(body: string): unknown {
   try {
-    return JSON.parse(body);
+    return parseLongJson(body);
   } catch (error) {
     throw new EspalierError(
       "INVALID_INPUT",
@@ -134,4 +144,14 @@ function parse(body: string): Json {
       { cause: error },
     );
   }
+}
+
+function longInteger(value: unknown): bigint | undefined {
+  if (typeof value === "bigint") return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const member of Object.values(value)) {
+    const found = longInteger(member);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
