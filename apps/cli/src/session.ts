@@ -9,6 +9,8 @@ import { findProject } from "@espalier/host";
 export interface Session {
   client: Client;
   projectDirectory: string;
+  /** The control plane ends with this command. */
+  readonly endsWithCommand: boolean;
 }
 
 interface Owner {
@@ -67,6 +69,9 @@ export async function withSession<Result>(
     return await action({
       client: createClient({ url: owner.url, token: owner.token, fetch: follow }),
       projectDirectory,
+      get endsWithCommand() {
+        return owner.close !== undefined;
+      },
     });
   } finally {
     await owner.close?.();

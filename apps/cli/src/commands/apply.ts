@@ -5,6 +5,7 @@ import { withSession } from "../session.ts";
 import { endpointFaults, endpointLines } from "../terminal/endpoint-lines.ts";
 import { tellProblems } from "../terminal/faults-error.ts";
 import { printJson, printLine } from "../terminal/output.ts";
+import { untilServed, whileWaiting } from "../terminal/while-waiting.ts";
 
 interface ApplyOptions extends CommonOptions {
   prune?: boolean;
@@ -18,13 +19,16 @@ export function command(): Command {
 }
 
 async function apply(names: string[], options: ApplyOptions): Promise<void> {
-  await withSession(options, async ({ client }) => {
-    const { endpoints } = await client.call("endpoints.apply", {
-      body: { ...(names.length === 0 ? {} : { names }), ...(options.prune === true ? { prune: true } : {}) },
-    });
+  await withSession(options, async (session) => {
+    const { client } = session;
+    const body = { ...(names.length === 0 ? {} : { names }), ...(options.prune === true ? { prune: true } : {}) };
+    const { endpoints } = await whileWaiting(untilServed, client.call("endpoints.apply", { body }));
     if (options.json) printJson({ endpoints });
     else if (endpoints.length === 0) printLine("No endpoints. Declare them under `endpoints:` in espalier.yaml.");
     else for (const endpoint of endpoints) for (const line of appliedLines(endpoint)) printLine(line);
+    if (endpoints.length > 0 && session.endsWithCommand) {
+      process.stderr.write("next  `espalier up` follows what is applied, and brings back what dies\n");
+    }
     const problems = endpointFaults(endpoints);
     tellProblems(problems, `${problems.length} endpoints are not served as they are declared`, options.json);
   });

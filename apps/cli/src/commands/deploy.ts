@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type CommonOptions, projectCommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatInstant, printJson, printLine, printTable } from "../terminal/output.ts";
+import { untilServed, whileWaiting } from "../terminal/while-waiting.ts";
 
 interface DeployOptions extends CommonOptions {
   strategy?: string;
@@ -39,7 +40,8 @@ export function command(): Command {
 
 async function deploy(endpoint: string | undefined, place: string | undefined, options: DeployOptions): Promise<void> {
   refuseIgnored(endpoint, place, options);
-  await withSession(options, async ({ client }) => {
+  await withSession(options, async (session) => {
+    const { client } = session;
     if (endpoint === undefined) {
       const items = await Array.fromAsync(client.all("endpoints.list"));
       if (options.json) return printJson(items);
@@ -64,7 +66,11 @@ async function deploy(endpoint: string | undefined, place: string | undefined, o
       const one = await client.call("endpoints.get", { params });
       return options.json ? printJson(one) : printEndpoints([one]);
     }
-    const answer = await client.call("endpoints.deploy", { params, body: deployBody(place, options) });
+    const body = deployBody(place, options);
+    const answer = await whileWaiting(untilServed, client.call("endpoints.deploy", { params, body }));
+    if (answer.rollout?.state === "running" && session.endsWithCommand) {
+      process.stderr.write("next  the rollout's steps go on under `espalier up`\n");
+    }
     if (options.json) return printJson(answer);
     printLine(answer.unchanged ? "unchanged" : `${endpoint} is ${answer.endpoint.state}`);
     if (answer.rollout !== undefined) printLine(answer.rollout.reason ?? answer.rollout.state);
