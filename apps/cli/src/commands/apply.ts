@@ -26,11 +26,11 @@ async function apply(names: string[], options: ApplyOptions): Promise<void> {
     if (options.json) printJson({ endpoints });
     else if (endpoints.length === 0) printLine("No endpoints. Declare them under `endpoints:` in espalier.yaml.");
     else for (const endpoint of endpoints) for (const line of appliedLines(endpoint)) printLine(line);
+    const problems = endpointFaults(endpoints);
+    tellProblems(problems, `${problems.length} endpoints are not served as they are declared`, options.json);
     if (endpoints.length > 0 && session.endsWithCommand) {
       process.stderr.write("next  `espalier up` follows what is applied, and brings back what dies\n");
     }
-    const problems = endpointFaults(endpoints);
-    tellProblems(problems, `${problems.length} endpoints are not served as they are declared`, options.json);
   });
 }
 
