@@ -54,7 +54,9 @@ describe("any body", () => {
       const text = answer.bytes.toString();
       const told = JSON.stringify([path, headers, text.slice(0, 500)]);
       if (answer.status === 200) continue;
-      expect([400, 413, 415, 501], told).toContain(answer.status);
+      // A body may say `timeout`, and on a busy machine that passes.
+      if (answer.status === 503 || answer.status === 504) expect(text, told).toMatch(/deadline/);
+      else expect([400, 413, 415, 501], told).toContain(answer.status);
       if (answer.status === 415) {
         expect(answer.headers.get("content-type"), told).toMatch(/^text\/plain/);
         continue;
