@@ -54,13 +54,14 @@ export function endpointPaths(directory: string, name: string): EndpointPaths {
 }
 
 /** Two contents under one version number are two servers, and so are two ways to run one content. */
-export function versionKey(spec: Pick<EndpointSpec, "capture">, version: ServedVersion): string {
+export function versionKey(spec: Pick<EndpointSpec, "capture" | "server">, version: ServedVersion): string {
   const readable = `${version.model}-${version.version}`.replaceAll(/[^\w.-]/g, "_").slice(0, 80);
   const key = `${readable}-${version.digest.replace("sha256:", "").slice(0, 12)}`;
   const settings = {
     ...(version.runtime === undefined ? {} : { runtime: version.runtime }),
     ...(version.python === undefined ? {} : { python: version.python }),
     ...(spec.capture === undefined ? {} : { capture: spec.capture }),
+    ...(spec.server === undefined || version.runtime !== undefined ? {} : { server: spec.server }),
     ...(isShadow(version) ? { shadow: true } : {}),
   };
   if (Object.keys(settings).length === 0) return key;

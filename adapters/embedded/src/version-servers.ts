@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { EndpointSpec, ServedVersion } from "@espalier/core";
+import type { EndpointSpec, ServedVersion, ServerSettings } from "@espalier/core";
 import { endpointPaths, isShadow, processKeys, versionKey } from "./endpoint-processes.ts";
 import { findServing, startServing, stopServing, writeJson } from "./serving-process.ts";
 
@@ -24,6 +24,20 @@ interface Failure {
   count: number;
   retryAt: number;
   message: string;
+}
+
+const flags: Readonly<Record<keyof ServerSettings, string>> = {
+  maxBatchRows: "--max-batch-rows",
+  onnxThreads: "--onnx-threads",
+  pythonWorkers: "--python-workers",
+  pythonTimeoutSeconds: "--python-timeout-seconds",
+  pythonMemoryBytes: "--python-memory-bytes",
+};
+
+function serverFlags(settings: ServerSettings = {}): string[] {
+  return (Object.keys(flags) as (keyof ServerSettings)[]).flatMap((name) =>
+    settings[name] === undefined ? [] : [flags[name], String(settings[name])],
+  );
 }
 
 /** The processes that serve the versions of endpoints: `replicas` of each. */
@@ -56,6 +70,7 @@ export function createVersionServers(host: VersionServersHost): VersionServers {
       "model",
       ...["--model-dir", model, "--name", version.model, "--version", version.version, "--alias", spec.name],
       ...(version.python === undefined ? [] : ["--python", version.python]),
+      ...serverFlags(spec.server),
       ...["--capture-dir", isShadow(version) ? paths.shadow : paths.capture],
       ...drop.flatMap((name) => ["--capture-drop", name]),
       ...hash.flatMap((name) => ["--capture-hash", name]),

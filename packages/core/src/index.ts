@@ -265,6 +265,7 @@ export type {
   EndpointSpec,
   EndpointStatus,
   ServedVersion,
+  ServerSettings,
   VersionStatus,
 } from "./ports/deployer.ts";
 export type { ImageRegistry, OciDescriptor, PutBlobOptions } from "./ports/image-registry.ts";

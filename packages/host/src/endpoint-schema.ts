@@ -1,4 +1,4 @@
-import { durationPattern, nameSchema, rolloutSettingsSchema, strategyNames } from "@espalier/core";
+import { durationPattern, nameSchema, rolloutSettingsSchema, sizePattern, strategyNames } from "@espalier/core";
 import { z } from "zod";
 
 /** As wide as MLflow's clients may name models and aliases; `models:/` may be left out. */
@@ -80,6 +80,23 @@ const limitsSchema = z.strictObject({
   shadow_concurrency: z.int().min(1).max(10_000).optional().describe("Mirrored requests in flight; left out, 16."),
 });
 
+const serverSchema = z.strictObject({
+  batch_rows: z.int().min(1).max(1_000_000).optional().describe("Rows that one run takes together; left out, 256."),
+  onnx_threads: z.int().min(1).max(1024).optional().describe("Worker threads of a heavy ONNX model."),
+  python: z
+    .strictObject({
+      workers: z.int().min(1).max(256).optional().describe("Processes with the model in memory; left out, 1."),
+      timeout: duration.optional().describe("What one request may take; left out, 60s."),
+      memory: z
+        .string()
+        .regex(sizePattern)
+        .optional()
+        .describe("Memory of one process, such as 2Gi; left out, four fifths of the machine's, shared among them."),
+    })
+    .optional()
+    .describe("Of models that only Python can run."),
+});
+
 const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name is letters, digits and '_'");
 const urlPath = z.string().regex(/^\//, "a path begins with '/'");
 
@@ -117,6 +134,7 @@ export const endpointSchema = z.strictObject({
   capture: captureSchema.optional().describe("What is kept of requests and answers."),
   traffic: trafficSchema.optional().describe("Who gets which version, beside the shares of a rollout."),
   limits: limitsSchema.optional().describe("What the router holds requests to."),
+  server: serverSchema.optional().describe("How the built-in server runs each version."),
   runtime: runtimeSchema
     .optional()
     .describe("A program of your own that serves the model, instead of the built-in server."),

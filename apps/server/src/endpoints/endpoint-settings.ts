@@ -1,4 +1,4 @@
-import { type EndpointSpec, parseDurationSeconds, type ServedVersion } from "@espalier/core";
+import { type EndpointSpec, parseDurationSeconds, parseSizeBytes, type ServedVersion } from "@espalier/core";
 import type { EndpointConfig } from "@espalier/host";
 import type { EndpointSettings } from "../deployments/serve.ts";
 
@@ -14,7 +14,8 @@ export function endpointSettings(
   before: EndpointSettings | undefined,
   beside: ReadonlyMap<string, Named> = new Map(),
 ): EndpointSettings {
-  const { capture, limits, replicas, traffic } = config;
+  const { capture, limits, replicas, server, traffic } = config;
+  const served = serverOf(server ?? {});
   const rate = config.capture_rate ?? capture?.rate;
   const kept = config.model === undefined ? before : undefined;
   const captured = captureOf(capture ?? {});
@@ -31,7 +32,23 @@ export function endpointSettings(
     ...(rules.length === 0 ? {} : { rules }),
     ...(traffic?.sticky_header === undefined ? {} : { stickyHeader: traffic.sticky_header }),
     ...(limits === undefined ? {} : { limits: limitsOf(limits) }),
+    ...(served === undefined ? {} : { server: served }),
   };
+}
+
+function serverOf({
+  batch_rows: maxBatchRows,
+  onnx_threads: onnxThreads,
+  python,
+}: NonNullable<EndpointConfig["server"]>): EndpointSettings["server"] {
+  const settings = {
+    ...(maxBatchRows === undefined ? {} : { maxBatchRows }),
+    ...(onnxThreads === undefined ? {} : { onnxThreads }),
+    ...(python?.workers === undefined ? {} : { pythonWorkers: python.workers }),
+    ...(python?.timeout === undefined ? {} : { pythonTimeoutSeconds: parseDurationSeconds(python.timeout) }),
+    ...(python?.memory === undefined ? {} : { pythonMemoryBytes: parseSizeBytes(python.memory) }),
+  };
+  return Object.keys(settings).length === 0 ? undefined : settings;
 }
 
 /** Versions beside the main one, without weight: those of rules, and the shadow with its share of mirrored requests. */

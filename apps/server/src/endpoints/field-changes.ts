@@ -37,6 +37,7 @@ export function fieldChanges(current: EndpointSpec, { settings, beside, runtime 
     ["traffic.rules", shownRules(current.rules), shownRules(settings.rules)],
     ["traffic.shadow", shadow(idle), shadow(notMain(beside, current))],
     ["limits", current.limits, settings.limits],
+    ["server", current.server, settings.server],
     ["runtime", main?.runtime, runtime],
   ];
   return pairs.flatMap(([field, from, to]) => {

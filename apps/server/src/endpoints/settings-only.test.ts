@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { logisticModel, matrixSignature, writeModelFolder } from "@espalier/conformance";
 import { expect, test } from "vitest";
 import { startForTest } from "../testing/control-plane.ts";
@@ -25,6 +27,44 @@ test("an endpoint that names no model takes its settings from there, and is nobo
   expect(await plan(client)).toBeUndefined();
   expect(await apply(client, { prune: true })).toBeUndefined();
   expect(await served(client)).toEqual(["1"]);
+});
+
+test("how the built-in server runs a version is declared, and a change starts it anew without a failed request", async () => {
+  const project = await projectWithModels("model: clicks/1, gate: none, server: { batch_rows: 1 }", writeModel);
+  const { client } = await startForTest(project);
+  await register(client, "first");
+  expect(await apply(client)).toMatchObject({ outcome: "done" });
+  const body = { dataframe_split: { columns: ["x0", "x1"], data: [[1, 1]] } };
+  const answers: unknown[] = [];
+  let isOver = false;
+  const calling = (async () => {
+    while (!isOver) answers.push(await client.call("endpoints.predict", { params, body }).catch((error) => error));
+  })();
+  const python = "python: { workers: 2, timeout: 30s, memory: 2Gi }";
+  await declare(project, `model: clicks/1, gate: none, server: { batch_rows: 64, ${python} }`);
+  const wanted = { maxBatchRows: 64, pythonWorkers: 2, pythonTimeoutSeconds: 30, pythonMemoryBytes: 2 * 1024 ** 3 };
+  const changes = [{ field: "server", from: { maxBatchRows: 1 }, to: wanted }];
+  expect(await plan(client)).toMatchObject({ action: "update", changes });
+  expect(await apply(client)).toMatchObject({ outcome: "done", changes });
+  isOver = true;
+  await calling;
+  expect(answers.length).toBeGreaterThan(0);
+  expect(answers.filter((answer) => answer instanceof Error)).toEqual([]);
+  expect(await plan(client)).toMatchObject({ action: "none" });
+  const versions = join(project, ".espalier/endpoints", params.name, "versions");
+  const commands = readdirSync(versions).map((key) => {
+    const { pid } = JSON.parse(readFileSync(join(versions, key, "process.json"), "utf8")) as { pid: number };
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  });
+  expect(commands).toHaveLength(1);
+  for (const words of [
+    ["--max-batch-rows", "64"],
+    ["--python-workers", "2"],
+    ["--python-timeout-seconds", "30"],
+    ["--python-memory-bytes", String(2 * 1024 ** 3)],
+  ]) {
+    expect(commands[0]?.join(" ")).toContain(words.join(" "));
+  }
 });
 
 test("a program of one's own serves a declared model, until the built-in server is declared", async () => {

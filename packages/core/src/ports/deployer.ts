@@ -38,6 +38,18 @@ export interface CaptureSettings {
   sagemaker?: boolean;
 }
 
+/** How our model server runs a version; what is left out has the server's own default. */
+export interface ServerSettings {
+  /** Rows that one run takes together. */
+  maxBatchRows?: number;
+  /** Worker threads of a heavy ONNX model. */
+  onnxThreads?: number;
+  /** Of a model that only Python can run: processes, what one request may take, and the memory of one process. */
+  pythonWorkers?: number;
+  pythonTimeoutSeconds?: number;
+  pythonMemoryBytes?: number;
+}
+
 /** Desired state of one endpoint. Applying it again changes nothing. */
 export interface EndpointSpec {
   name: string;
@@ -47,6 +59,7 @@ export interface EndpointSpec {
   /** Share of requests whose inputs and outputs are captured, 0 to 1. */
   captureRate: number;
   capture?: CaptureSettings;
+  server?: ServerSettings;
   /** Loopback port of the router; 0 lets the deployer choose. */
   port: number;
   /** Processes of each version. Absent: 1. */
