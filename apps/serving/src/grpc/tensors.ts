@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { EspalierError } from "@espalier/core";
 import { badRequest, shortened } from "../http/request-error.ts";
 import type { ModelOutput } from "../model/model.ts";
-import { outputDatatype } from "../protocol/v2/datatypes.ts";
+import { byName, outputDatatype } from "../protocol/v2/datatypes.ts";
 import { decodeRaw, encodeRaw } from "../protocol/v2/raw-tensor.ts";
 import { checkedHead, elementCount, jsonElements, type V2Tensor } from "../protocol/v2/tensor.ts";
 import type { GrpcTensor, InferRequest, InferResponse, TensorContents } from "./messages.ts";
@@ -10,7 +10,7 @@ import type { GrpcTensor, InferRequest, InferResponse, TensorContents } from "./
 type ContentsField = keyof TensorContents;
 
 /** The field of `contents` that holds a datatype. FP16 and BF16 have none: they go raw only. */
-const contentsFields: Readonly<Record<string, ContentsField>> = {
+const contentsFields = byName<ContentsField>({
   BOOL: "bool_contents",
   INT8: "int_contents",
   INT16: "int_contents",
@@ -23,7 +23,7 @@ const contentsFields: Readonly<Record<string, ContentsField>> = {
   FP32: "fp32_contents",
   FP64: "fp64_contents",
   BYTES: "bytes_contents",
-};
+});
 
 /**
  * Inputs of a request. `raw_input_contents` stands in the place of `contents` for all of them or for none. Errors: INVALID_INPUT naming the

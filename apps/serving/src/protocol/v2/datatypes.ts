@@ -27,8 +27,13 @@ export const acceptedDatatypes: Record<ColumnType, readonly string[]> = {
   datetime: ["BYTES"],
 };
 
+/** For look-ups by what callers send: without the members that every object has, such as `constructor`. */
+export function byName<Value>(entries: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> {
+  return Object.assign(Object.create(null), entries);
+}
+
 /** Bytes of one element in a binary tensor. BYTES elements have lengths of their own. */
-export const elementBytes: Readonly<Record<string, number>> = {
+export const elementBytes = byName<number>({
   BOOL: 1,
   INT8: 1,
   UINT8: 1,
@@ -42,7 +47,7 @@ export const elementBytes: Readonly<Record<string, number>> = {
   INT64: 8,
   UINT64: 8,
   FP64: 8,
-};
+});
 
 const tensorDatatypes: Readonly<Record<string, string>> = {
   float16: "FP16",
@@ -66,9 +71,11 @@ export function outputDatatype(type: string): string {
 }
 
 /** Whole numbers that an integer datatype can hold; absent for datatypes that are not integers. */
-export const integerRange: Readonly<Record<string, readonly [minimum: bigint, maximum: bigint]>> = Object.fromEntries(
-  [8n, 16n, 32n, 64n].flatMap((bits) => [
-    [`INT${bits}`, [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] as const],
-    [`UINT${bits}`, [0n, 2n ** bits - 1n] as const],
-  ]),
+export const integerRange = byName<readonly [minimum: bigint, maximum: bigint]>(
+  Object.fromEntries(
+    [8n, 16n, 32n, 64n].flatMap((bits) => [
+      [`INT${bits}`, [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] as const],
+      [`UINT${bits}`, [0n, 2n ** bits - 1n] as const],
+    ]),
+  ),
 );

@@ -46,6 +46,8 @@ describe("what V2 refuses", () => {
     bytes,
   });
   const eight = Buffer.alloc(8);
+  const json = (datatype: string): string =>
+    JSON.stringify({ inputs: [{ name: "input", datatype, shape: [1, 2], data: [1, 2] }] });
   it.each<[string, Buffer | string, Record<string, string>, string]>([
     ["a negative header", "{}", { "inference-header-content-length": "-1" }, "must be a number of bytes"],
     ["a header that is no number", "{}", { "inference-header-content-length": "ten" }, "must be a number of bytes"],
@@ -66,6 +68,8 @@ describe("what V2 refuses", () => {
     ["a huge size", ...sized(2 ** 40), "of which the body holds 8"],
     ["text as size", ...sized("8"), '"binary_data_size" must be'],
     ["an unknown datatype", ...both(one(eight, [1, 2], "FP31")), 'unknown datatype "FP31"'],
+    ["a member of every object as datatype", ...both(one(eight, [1, 2], "constructor")), 'datatype "constructor"'],
+    ["the same beside JSON", json("constructor"), {}, "got constructor"],
     ["a shape above all numbers", ...both(one(eight, [2 ** 40, 2 ** 40])), "elements of FP32 need"],
     [
       "binary data without a header",
