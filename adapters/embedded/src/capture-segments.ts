@@ -32,7 +32,11 @@ export async function closeOrphans(directory: string): Promise<void> {
 async function isOrphan(path: string, name: string): Promise<boolean> {
   const pid = Number(/-(\d+)\.open\.jsonl$/.exec(name)?.[1]);
   if (!Number.isInteger(pid) || !isAlive(pid)) return true;
-  const entry = await stat(path).catch(() => undefined);
+  const entry = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    // Closed, and so renamed, in between.
+    if (error.code !== "ENOENT") throw error;
+    return undefined;
+  });
   return entry !== undefined && Date.now() - entry.mtimeMs > orphanMilliseconds;
 }
 

@@ -210,6 +210,7 @@ export {
 } from "./model/serving-state.ts";
 export {
   type ColumnType,
+  columnDatatype,
   columnTypeSchema,
   type InputColumn,
   inputColumnSchema,

@@ -1,4 +1,10 @@
-import type { EndpointStatus, JsonObject, ModelSignature, ServedVersion } from "@espalier/core";
+import {
+  columnDatatype,
+  type EndpointStatus,
+  type JsonObject,
+  type ModelSignature,
+  type ServedVersion,
+} from "@espalier/core";
 import { loadEmbeddedParts } from "@espalier/host";
 import { identifier, literal } from "@espalier/quality";
 import type { ControlPlane } from "../control-plane.ts";
@@ -105,20 +111,10 @@ async function evaluatedTable(plane: ControlPlane, digest: string | undefined): 
   return ref?.type === "parquet" ? materialised(plane, ref) : undefined;
 }
 
-const datatypes: Readonly<Record<string, string>> = {
-  boolean: "BOOL",
-  integer: "INT32",
-  long: "INT64",
-  float: "FP32",
-  double: "FP64",
-  string: "BYTES",
-  datetime: "BYTES",
-};
-
 async function faultOf(url: string, { inputs }: ModelSignature, row: JsonObject): Promise<string | undefined> {
   const tensors = inputs
     .filter(({ name }) => name in row)
-    .map(({ name, type }) => ({ name, shape: [1], datatype: datatypes[type] ?? "BYTES", data: [row[name] ?? null] }));
+    .map(({ name, type }) => ({ name, shape: [1], datatype: columnDatatype[type], data: [row[name] ?? null] }));
   let response: Response;
   try {
     response = await fetch(url, {

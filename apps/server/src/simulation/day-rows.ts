@@ -1,3 +1,4 @@
+import type { ColumnType } from "@espalier/core";
 import { identifier, literal } from "@espalier/quality";
 import type { TrafficDatabase } from "../monitoring/traffic.ts";
 
@@ -15,7 +16,7 @@ export interface TrafficTable {
   path: string;
   time: string;
   label: string;
-  inputs: readonly { name: string; type: string }[];
+  inputs: readonly { name: string; type: ColumnType }[];
 }
 
 export async function readDay(database: TrafficDatabase, table: TrafficTable, day: string): Promise<DayRows> {

@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import { servingHeaders } from "@espalier/core";
+import { type ColumnType, columnDatatype, servingHeaders } from "@espalier/core";
 
 export interface Prediction {
   id: string;
@@ -16,27 +16,17 @@ export interface EndpointClient {
   close(): void;
 }
 
-const datatypes: Readonly<Record<string, string>> = {
-  boolean: "BOOL",
-  integer: "INT32",
-  long: "INT64",
-  float: "FP32",
-  double: "FP64",
-  string: "BYTES",
-  datetime: "BYTES",
-};
-
 /** Sends Open Inference Protocol V2 requests, as any client of the endpoint would, over connections that are kept. */
 export function createEndpointClient(
   url: string,
   endpoint: string,
-  inputs: readonly { name: string; type: string }[],
+  inputs: readonly { name: string; type: ColumnType }[],
   connections: number,
 ): EndpointClient {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const address = new URL(`/v2/models/${encodeURIComponent(endpoint)}/infer`, url);
   const tensorHeads = inputs.map(
-    ({ name, type }) => `{"name":${JSON.stringify(name)},"datatype":"${datatypes[type] ?? "BYTES"}","shape":[`,
+    ({ name, type }) => `{"name":${JSON.stringify(name)},"datatype":"${columnDatatype[type]}","shape":[`,
   );
 
   function bodyOf({ columns, rows }: Prediction): string {

@@ -2,6 +2,7 @@ import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EspalierError, type InputColumn, type ModelSignature, modelSignatureSchema } from "@espalier/core";
 import { z } from "zod";
+import { columnTypes } from "./column-types.ts";
 import { insideFolder } from "./inside-folder.ts";
 import { concatenateFeeds, type Feed, type GraphInput, layoutOf, type TensorMetadata } from "./layout.ts";
 import { readMlmodel } from "./mlmodel.ts";
@@ -171,15 +172,6 @@ async function checkFile(file: string): Promise<number> {
   }
 }
 
-const numericTypes: Record<string, "float" | "double" | "long" | "integer" | "boolean" | "string"> = {
-  float32: "float",
-  float64: "double",
-  int64: "long",
-  int32: "integer",
-  bool: "boolean",
-  string: "string",
-};
-
 /** For MLmodel folders: columns of its signature, else of the graph; outputs always of the graph, whose names the runtime needs. */
 function derivedSignature(
   graph: { inputs: readonly TensorMetadata[]; outputs: readonly TensorMetadata[] },
@@ -193,7 +185,7 @@ function derivedSignature(
       const tail = shape?.slice(1) ?? [];
       // A dimension that the graph leaves open is not promised.
       const known = shape !== undefined && tail.every((size) => typeof size === "number");
-      return { name, type: numericTypes[type] ?? ("double" as const), ...(known ? { shape: tail } : {}) };
+      return { name, type: columnTypes[type] ?? ("double" as const), ...(known ? { shape: tail } : {}) };
     });
   return { format: "mlflow", payload: ".", inputs: columns, outputs };
 }
@@ -203,11 +195,11 @@ function graphColumns(graph: readonly TensorMetadata[], folder: string): InputCo
   const only = graph.length === 1 ? graph[0] : undefined;
   const width = only?.shape?.[1];
   if (only?.shape?.length === 2 && typeof width === "number" && width > 1) {
-    const type = numericTypes[only.type ?? ""] ?? "float";
+    const type = columnTypes[only.type ?? ""] ?? "float";
     return Array.from({ length: width }, (_, index) => ({ name: `${only.name}_${index}`, type }));
   }
   return graph.map(({ name, type: element = "", shape }) => {
-    const type = numericTypes[element] ?? "float";
+    const type = columnTypes[element] ?? "float";
     const tail = shape?.slice(1);
     if (tail?.every((size) => typeof size === "number" && size > 0) === true) {
       return tail.every((size) => size === 1) ? { name, type } : { name, type, shape: tail as number[] };

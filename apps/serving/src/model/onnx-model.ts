@@ -15,6 +15,7 @@ import {
 } from "./onnx-graph.ts";
 import { createOnnxPool, type OnnxPool } from "./onnx-pool.ts";
 import { startOnnxThread } from "./onnx-thread.ts";
+import { sliceRows } from "./slice-rows.ts";
 import type { Table } from "./table.ts";
 import { repeatRows, warmUpRows } from "./warm-up.ts";
 
@@ -159,21 +160,12 @@ function lane(
       let from = 0;
       return requests.map((request) => {
         const to = from + request.rows;
-        const part = outputs.map((output) => sliceRows(output, from, to));
+        const part = sliceRows(outputs, from, to);
         from = to;
         return part;
       });
     },
   });
-}
-
-function sliceRows(output: ModelOutput, from: number, to: number): ModelOutput {
-  const width = output.tail.reduce((product, size) => product * size, 1);
-  const { data } = output;
-  const part = ArrayBuffer.isView(data)
-    ? (data as Float32Array).subarray(from * width, to * width)
-    : (data as string[]).slice(from * width, to * width);
-  return { ...output, data: part };
 }
 
 /** The first run allocates; a graph whose outputs do not fit fails here and not at the first caller. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeOutputs, encodeColumns, sliceRows } from "./columns.ts";
+import { sliceRows } from "../model/slice-rows.ts";
+import { decodeOutputs, encodeColumns } from "./columns.ts";
 import { encodeFrame, type Frame, frameReader } from "./frames.ts";
 
 function readAll(bytes: Buffer, cuts: readonly number[]): Frame[] {

@@ -2,10 +2,12 @@ import { availableParallelism } from "node:os";
 import { EspalierError, type InputColumn, type ModelSignature } from "@espalier/core";
 import { log } from "../log.ts";
 import { type Batcher, createBatcher, type RunReport } from "../model/batcher.ts";
+import { columnTypes } from "../model/column-types.ts";
 import type { LoadedModel, ModelCall, ModelOutput } from "../model/model.ts";
 import type { PythonFolder } from "../model/python-folder.ts";
+import { sliceRows } from "../model/slice-rows.ts";
 import type { Table } from "../model/table.ts";
-import { decodeOutputs, type EncodedColumns, encodeColumns, sliceRows } from "./columns.ts";
+import { decodeOutputs, type EncodedColumns, encodeColumns } from "./columns.ts";
 import type { Frame } from "./frames.ts";
 import { checkReadable, environmentFolder, workerIdentity } from "./identity.ts";
 import { defaultMemoryBytes } from "./memory.ts";
@@ -95,15 +97,6 @@ function learntInputs(model: PythonFolder, columns: readonly string[] | null): P
   if (columns === null || model.inputs !== undefined) return undefined;
   return { columns: columns.map((name): InputColumn => ({ name, type: "double", nullable: true })), isMatrix: false };
 }
-
-const columnTypes: Readonly<Record<string, InputColumn["type"]>> = {
-  float32: "float",
-  float64: "double",
-  int64: "long",
-  int32: "integer",
-  bool: "boolean",
-  string: "string",
-};
 
 /**
  * A first run, of the rows that the model was logged with or of a row of zeros: it shows what the model answers, and costs the first

@@ -4,6 +4,17 @@ import { z } from "zod";
 export const columnTypeSchema = z.enum(["boolean", "integer", "long", "float", "double", "string", "datetime"]);
 export type ColumnType = z.infer<typeof columnTypeSchema>;
 
+/** Element type of a column in the Open Inference Protocol V2. */
+export const columnDatatype: Readonly<Record<ColumnType, string>> = {
+  boolean: "BOOL",
+  integer: "INT32",
+  long: "INT64",
+  float: "FP32",
+  double: "FP64",
+  string: "BYTES",
+  datetime: "BYTES",
+};
+
 export const inputColumnSchema = z.strictObject({
   name: z.string(),
   type: columnTypeSchema,

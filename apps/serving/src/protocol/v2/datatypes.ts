@@ -2,17 +2,6 @@ import type { ColumnType } from "@espalier/core";
 
 /** Element types of the Open Inference Protocol V2, and how they stand to a signature's columns and to ONNX's types. */
 
-/** The datatype that metadata names for a column. */
-export const columnDatatype: Record<ColumnType, string> = {
-  boolean: "BOOL",
-  integer: "INT32",
-  long: "INT64",
-  float: "FP32",
-  double: "FP64",
-  string: "BYTES",
-  datetime: "BYTES",
-};
-
 const integers = ["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"];
 export const numericDatatypes: readonly string[] = [...integers, "FP16", "BF16", "FP32", "FP64"];
 

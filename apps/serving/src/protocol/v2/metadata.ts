@@ -1,8 +1,7 @@
-import { EspalierError, type InputColumn, type ModelSignature } from "@espalier/core";
+import { columnDatatype, EspalierError, type InputColumn, type ModelSignature } from "@espalier/core";
 import type { LoadedModel } from "../../model/model.ts";
 import type { ModelStatus } from "../../repository/repository.ts";
 import type { DurationCount } from "../../repository/statistics.ts";
-import { columnDatatype } from "./datatypes.ts";
 
 /** What the server says about itself and its models, in V2's and Triton's words; HTTP sends it as JSON, gRPC as messages. */
 

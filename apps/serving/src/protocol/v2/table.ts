@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import type { InputColumn, ModelSignature } from "@espalier/core";
+import { columnDatatype } from "@espalier/core";
 import { badRequest, shortened } from "../../http/request-error.ts";
 import { checkedTable, type Table, tableFromColumns } from "../../model/table.ts";
-import { acceptedDatatypes, columnDatatype, elementBytes, numericDatatypes } from "./datatypes.ts";
+import { acceptedDatatypes, elementBytes, numericDatatypes } from "./datatypes.ts";
 import { decodeRaw, type TensorData } from "./raw-tensor.ts";
 import type { V2Tensor } from "./tensor.ts";
 
