@@ -10,6 +10,13 @@ export interface StepSpec {
   resources: ResourcesIr;
   /** An image, where the runner has images. */
   image?: string;
+  /**
+   * A gang: the same work on so many nodes (or processes, where there is one machine) at one time, `resources` for each; left out, 1. All
+   * start or none does. Each finds `ESPALIER_NODES`, `ESPALIER_NODE_RANK` (0 is the first), `MASTER_ADDR` and `MASTER_PORT` (the names
+   * that torchrun uses, of rank 0's node). Outputs, events and log are rank 0's; when one fails, the others are stopped and the attempt
+   * ended with its exit code. A runner without gangs refuses with INVALID_INPUT.
+   */
+  nodes?: number;
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: number;
   /**
