@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { EspalierError, type StepRunner, type StepSpec, type StepStatus } from "@espalier/core";
 import { findProcess, type ProcessIdentity, parseIdentity } from "./process-identity.ts";
@@ -12,12 +12,21 @@ const adoptedPollMilliseconds = 250;
 /** A wrapper writes its identity within milliseconds of its start; a file still without one after this is of a wrapper that died. */
 const birthMilliseconds = 10_000;
 
+export interface ProcessRunnerOptions {
+  /**
+   * Where the folders of this control plane's attempts lie. An attempt that began in another folder is lost, also when that folder can be
+   * seen from here: what it leaves would be looked for in this one.
+   */
+  attemptsFolder?: string;
+}
+
 /**
  * Attempts as processes of this machine, each in a process group of its own. A handle is the attempt's folder: identity of the wrapper,
  * `log` and `exit.json` lie there, so that a step survives a kill of the control plane and is found again by the next one.
  */
-export function createProcessRunner(): StepRunner {
+export function createProcessRunner({ attemptsFolder }: ProcessRunnerOptions = {}): StepRunner {
   const children = new Map<string, ChildProcess>();
+  const isForeign = (folder: string): boolean => attemptsFolder !== undefined && dirname(folder) !== attemptsFolder;
 
   async function submit(spec: StepSpec): Promise<string> {
     const { work } = spec;
@@ -72,6 +81,11 @@ export function createProcessRunner(): StepRunner {
 
   /** A child that was just born has no identity on disk yet, and is no lost one for that. */
   async function currentStatus(folder: string): Promise<StepStatus> {
+    if (isForeign(folder)) {
+      // Still running, if that folder is of this machine: it must not go on beside the attempt that follows it.
+      await signalGroup(folder, undefined, "SIGKILL");
+      return { state: "lost", message: `it ran in ${folder}, of another control plane` };
+    }
     return children.has(folder) ? { state: "running" } : readStatus(folder);
   }
 

@@ -62,7 +62,7 @@ export const catalog: Catalog = {
       return defineTool("compute", {
         manifest: processManifest,
         config: noSettings,
-        create: () => createProcessRunner(),
+        create: (_, host) => createProcessRunner({ attemptsFolder: join(host.stateDirectory, "attempts") }),
       });
     },
     slurm: async () => {

@@ -78,6 +78,9 @@ async function driveStates(
     await writes.moveAttempt(attempt.id, run.leaseEpoch, { from: ["created"], to: "submitted" }, { handle });
     failpoint("attempt-submitted");
     state = "submitted";
+  } else if (state === "submitted" && !target.runner.sharesFiles) {
+    // Another control plane may have submitted it: what its launcher tells from now on must find a place here.
+    await abortable(context.options.staging.prepare(order, false, { signal: letGo, elsewhere: true }), letGo);
   }
   if (handle === undefined) throw new EspalierError("INTERNAL", `Attempt ${attempt.id} is ${state} without a handle`);
   let exitCode = attempt.exitCode ?? 0;

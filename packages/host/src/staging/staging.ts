@@ -145,6 +145,7 @@ export function createStaging(options: StagingOptions): HostStaging {
       sharesFiles ? prepareLocal(order, context?.elsewhere ?? false) : prepareRemote(order),
     async collect(order) {
       const folder = folderOf(order.attemptId);
+      await checkHeldHere(folder, order.attemptId);
       await layOutUploads(artifacts, folder);
       return collectOutputs(artifacts, order, folder);
     },
@@ -198,6 +199,16 @@ export function createStaging(options: StagingOptions): HostStaging {
       }
     },
   };
+}
+
+/** What the step left may lie with a control plane that drove this run before. Retryable, so that the attempt counts as lost. */
+async function checkHeldHere(folder: AttemptFolder, attemptId: string): Promise<void> {
+  const held = await isThere(folder.root);
+  const launched = held && (await isThere(join(folder.root, "order.json")));
+  if (held && (!launched || (await readLastWord(folder)) !== undefined)) return;
+  throw new EspalierError("UNAVAILABLE", `What attempt ${attemptId} left was told to another control plane`, {
+    hint: "`retry: { attempts: 2, causes: [lost] }` makes such a step anew.",
+  });
 }
 
 /** Milliseconds since the last change; infinite when nothing is there. */
