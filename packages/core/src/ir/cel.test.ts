@@ -31,6 +31,8 @@ test("reads are told apart from what a macro binds", () => {
 });
 
 test("what is not CEL, has the wrong kind or is not there is an error that names the expression", () => {
+  expect(() => celReads("list.parts")).toThrow(expect.objectContaining({ code: "INVALID_PIPELINE" }));
+  expect(celReads("split.parts.map(list, list.rows)").steps).toEqual([{ step: "split", output: "parts" }]);
   expect(() => celReads("a &&")).toThrow(expect.objectContaining({ code: "INVALID_PIPELINE" }));
   expect(() => evaluateWhen("params.n", variables)).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
   expect(() => evaluateItems("params.n", variables)).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));

@@ -44,7 +44,7 @@ export function evaluateCel(expression: string, variables: Readonly<Record<strin
   try {
     return toJson(program(toCel(variables) as Record<string, unknown>));
   } catch (error) {
-    throw new EspalierError("INVALID_INPUT", `\`${expression}\` can not be evaluated: ${firstLine(error)}`, {
+    throw new EspalierError("INVALID_INPUT", `\`${shown(expression)}\` can not be evaluated: ${firstLine(error)}`, {
       cause: error,
     });
   }
@@ -56,7 +56,7 @@ export function evaluateWhen(expression: string, variables: Readonly<Record<stri
   if (typeof result === "boolean") return result;
   throw new EspalierError(
     "INVALID_INPUT",
-    `\`${expression}\` gives ${JSON.stringify(result)}, and \`when:\` needs true or false`,
+    `\`${shown(expression)}\` gives ${JSON.stringify(result)}, and \`when:\` needs true or false`,
   );
 }
 
@@ -66,7 +66,7 @@ export function evaluateItems(expression: string, variables: Readonly<Record<str
   if (Array.isArray(result)) return result;
   throw new EspalierError(
     "INVALID_INPUT",
-    `\`${expression}\` gives ${JSON.stringify(result)?.slice(0, 80)}, and \`map.over\` needs a list`,
+    `\`${shown(expression)}\` gives ${JSON.stringify(result)?.slice(0, 80)}, and \`map.over\` needs a list`,
   );
 }
 
@@ -76,7 +76,7 @@ function parse(expression: string): ReturnType<Environment["parse"]> {
   } catch (error) {
     throw new EspalierError(
       "INVALID_PIPELINE",
-      `\`${expression}\` is not a valid CEL expression: ${firstLine(error)}`,
+      `\`${shown(expression)}\` is not a valid CEL expression: ${firstLine(error)}`,
       {
         cause: error,
         hint: 'Examples: `params.mode == "full"`, `split.parts.size() > 3`, `report.late_rate < 0.3`.',
@@ -85,9 +85,27 @@ function parse(expression: string): ReturnType<Environment["parse"]> {
   }
 }
 
+const shown = (expression: string): string =>
+  expression.length <= 120 ? expression : `${expression.slice(0, 117)}...`;
+
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
 
+/** Types and namespaces of CEL, which hide a step of the same name. */
+const celNames = new Set([
+  "bool",
+  "bytes",
+  "double",
+  "google",
+  "int",
+  "list",
+  "map",
+  "null_type",
+  "optional",
+  "string",
+  "type",
+  "uint",
+]);
 const macros = new Set(["map", "filter", "all", "exists", "exists_one"]);
 
 function collect(node: ASTNode, bound: ReadonlySet<string>, reads: CelReads) {
@@ -121,6 +139,15 @@ function nodesIn(args: unknown): ASTNode[] {
 
 function addRead(root: string, member: string | undefined, bound: ReadonlySet<string>, reads: CelReads): void {
   if (bound.has(root)) return;
+  if (member !== undefined && celNames.has(root)) {
+    throw new EspalierError(
+      "INVALID_PIPELINE",
+      `\`${root}.${member}\` reads no step: CEL has a \`${root}\` of its own`,
+      {
+        hint: "Give the step another name.",
+      },
+    );
+  }
   if (root === "params") {
     if (member !== undefined) reads.params.push(member);
   } else reads.steps.push(member === undefined ? { step: root } : { step: root, output: member });

@@ -1,7 +1,7 @@
 import { type EngineChange, type EngineRecord, EspalierError } from "@espalier/core";
 import type { RecordDatabase } from "../../database.ts";
 import { earlierSteps, findCached } from "./cache.ts";
-import { applyChanges } from "./changes.ts";
+import { createChangeWriter } from "./changes.ts";
 import { createRun, readRun } from "./create-run.ts";
 import { claimRuns, renewLease, requestCancel } from "./leases.ts";
 import { toAttemptRow, toStepRow } from "./rows.ts";
@@ -12,8 +12,9 @@ export function createEngineRecord(
   database: RecordDatabase,
   changed: (runId: string) => void,
 ): EngineRecord & Required<Pick<EngineRecord, "applyAll">> {
+  const write = createChangeWriter(database);
   const apply = async (runId: string, epoch: number, changes: readonly EngineChange[]): Promise<void> => {
-    await applyChanges(database, runId, epoch, changes);
+    await write({ runId, epoch, changes });
     changed(runId);
   };
   return {
