@@ -7,6 +7,7 @@ import { startMlflowServer } from "./servers/mlflow.ts";
 import { type MlflowVersion, mlflowPrograms, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
 import { preparePodman } from "./servers/podman.ts";
 import { pythonPrograms } from "./servers/python-programs.ts";
+import { startRay } from "./servers/ray.ts";
 import { startServing } from "./servers/serving.ts";
 import { startSlurm } from "./servers/slurm.ts";
 import { startVersitygw } from "./servers/versitygw.ts";
@@ -73,6 +74,15 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   },
   mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },
   "mlflow-2": { tests: mlflowTests, start: () => startMlflow("2.22.5") },
+  ray: {
+    tests: ["adapters/open-source/src/ray-step-runner.test.ts", "scenarios/ray/ray.test.ts"],
+    async start() {
+      const cluster = await startRay();
+      if ("skipped" in cluster) return cluster;
+      const variables = { ESPALIER_TEST_RAY_ADDRESS: cluster.address, ESPALIER_TEST_RAY_TOKEN: cluster.token };
+      return { variables, stop: cluster.stop };
+    },
+  },
   slurm: {
     tests: ["adapters/open-source/src/slurm-step-runner.test.ts", "scenarios/slurm"],
     async start() {

@@ -13,6 +13,8 @@ export { createMlflowTrackerMirror } from "./mlflow-tracker-mirror.ts";
 export { type OciConfig, ociConfigSchema, ociManifest } from "./oci-config.ts";
 export type { RegistryCredentials } from "./oci-credentials.ts";
 export { createOciImageRegistry, isLoopback } from "./oci-image-registry.ts";
+export { type RayConfig, rayConfigSchema, rayManifest } from "./ray-config.ts";
+export { createRayStepRunner, type RayHost } from "./ray-step-runner.ts";
 export { createS3ArtifactStore } from "./s3-artifact-store.ts";
 export { type S3Config, s3ConfigSchema, s3Manifest } from "./s3-config.ts";
 export { type SlurmConfig, slurmConfigSchema, slurmManifest } from "./slurm-config.ts";

@@ -65,6 +65,15 @@ export const catalog: Catalog = {
         create: (_, host) => createProcessRunner({ attemptsFolder: join(host.stateDirectory, "attempts") }),
       });
     },
+    ray: async () => {
+      const { createRayStepRunner, rayConfigSchema, rayManifest } = await openSource();
+      return defineTool("compute", {
+        manifest: rayManifest,
+        config: rayConfigSchema,
+        create: (config) =>
+          createRayStepRunner(config, { launcher: entryPoint("launcher"), driver: entryPoint("ray-driver") }),
+      });
+    },
     slurm: async () => {
       const { createSlurmStepRunner, slurmConfigSchema, slurmManifest } = await openSource();
       return defineTool("compute", {

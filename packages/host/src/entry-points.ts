@@ -14,6 +14,8 @@ const entries = {
   cli: { source: "../../../apps/cli/src/main.ts", built: "./espalier.js" },
   /** Goes into model folders that are rendered for MLflow's clients. */
   "onnx-loader": { source: "../../../python/espalier_onnx.py", built: "./espalier_onnx.py" },
+  /** Runs launchers as Ray tasks. */
+  "ray-driver": { source: "../../../python/ray_driver.py", built: "./ray_driver.py" },
   launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
 } as const;
 

@@ -1,0 +1,61 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+export interface Batches<Item> {
+  /** The job that `item` went with. */
+  add(item: Item): Promise<string>;
+  /** How long an item took from its submission to its end, in milliseconds. */
+  took(milliseconds: number): void;
+}
+
+interface Waiting<Item> {
+  item: Item;
+  resolve(job: string): void;
+  reject(error: unknown): void;
+}
+
+const leastMilliseconds = 50;
+const mostMilliseconds = 10_000;
+const mostItems = 2_000;
+/** Weight of the newest item in the average. */
+const newest = 0.05;
+
+/**
+ * Items that come at about the same time are submitted together, for a job costs seconds of a processor and a task in it next to nothing.
+ * They wait for others a tenth of the time that items took of late: minutes-long steps notice nothing of it, and thousands of short ones
+ * come in batches of a tenth of what is under way. Submissions come one after another.
+ */
+export function createBatches<Item>(submit: (items: readonly Item[]) => Promise<readonly string[]>): Batches<Item> {
+  let waiting: Waiting<Item>[] = [];
+  let averageMilliseconds = 0;
+  let isBusy = false;
+
+  async function flushAll(): Promise<void> {
+    while (waiting.length > 0) {
+      const patience = Math.min(mostMilliseconds, Math.max(leastMilliseconds, averageMilliseconds / 10));
+      await delay(patience);
+      const group = waiting.slice(0, mostItems);
+      waiting = waiting.slice(group.length);
+      try {
+        const jobs = await submit(group.map(({ item }) => item));
+        for (const [index, { resolve }] of group.entries()) resolve(jobs[index] ?? "");
+      } catch (error) {
+        for (const { reject } of group) reject(error);
+      }
+    }
+    isBusy = false;
+  }
+
+  return {
+    add: (item) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        if (isBusy) return;
+        isBusy = true;
+        void flushAll();
+      }),
+    took(milliseconds) {
+      averageMilliseconds =
+        averageMilliseconds === 0 ? milliseconds : averageMilliseconds * (1 - newest) + milliseconds * newest;
+    },
+  };
+}
