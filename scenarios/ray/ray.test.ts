@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@espalier/contract";
@@ -22,6 +22,7 @@ stacks:
   cluster:
     compute:
       far: { uses: ray, with: { address: "${address}", token_variable: ESPALIER_TEST_RAY_TOKEN } }
+  elsewhere: { extends: cluster, artifacts: { with: { path: "${join(folder, "another-store")}" } } }
 `,
   "package.json": "{}",
   "pipelines/far.yaml": `name: far
@@ -44,7 +45,7 @@ steps:
     outputs: { total: file }
 `,
   "src/square.sh": `echo '{"type":"metric","key":"number","value":'"$1"'}' >>"$ESPALIER_EVENTS"; echo $(($1 * $1))\n`,
-  "src/sum.sh": `[ "$2" = "$ESPALIER_ATTEMPT_ID" ] || [ "$2" = no ] || [ -e "$2" ] || exit 9
+  "src/sum.sh": `[ "$2" = no ] || [ -e "$2" ] || exit 9
 tr -d '[]' <"$1" | tr ',' '\\n' | awk '{ sum += $1 } END { print sum }'\n`,
 });
 
@@ -87,13 +88,31 @@ describe.skipIf(reason !== undefined)(`a pipeline on Ray${reason === undefined ?
     expect(near.steps.filter(({ state }) => state !== "cached").map(({ step }) => step)).toEqual([]);
   });
 
-  test("a run that failed on the laptop goes on on the cluster, from the same inputs by digest", async () => {
+  test("a run that failed on the laptop goes on on the cluster, in another store, from the same inputs by digest", async () => {
+    const missing = join(folder, "arrives-later");
     const { id } = await clientOf().call("runs.create", {
-      body: { pipeline: "far", stack: "laptop", params: { poison: "/nowhere" } },
+      body: { pipeline: "far", stack: "laptop", params: { poison: missing } },
     });
     const failed = await ended(id);
     expect(failed.steps.find(({ step }) => step === "sum")?.error?.details).toMatchObject({ exitCode: 9 });
-    const { items } = await clientOf().call("artifacts.ofRun", { params: { runId: id } });
-    expect(items.some(({ step }) => step === "sum")).toBe(false);
+    writeFileSync(missing, "");
+    await plane?.close();
+    plane = await startControlPlane({ projectDirectory: folder, databaseUrl: "", port, stack: "elsewhere" });
+    const resumed = await clientOf().call("runs.resume", { params: { runId: id }, body: { stack: "elsewhere" } });
+    const after = await ended(resumed.id);
+    expect(after.run.error).toBeUndefined();
+    const states = after.steps.filter(({ branch }) => branch === -1).map(({ step, state }) => [step, state]);
+    expect(states).toEqual([
+      ["parts", "cached"],
+      ["square", "cached"],
+      ["sum", "succeeded"],
+    ]);
+    expect(after.attempts.map(({ step, tool }) => [step, tool])).toEqual([["sum", "open-source/ray"]]);
+    const { items } = await clientOf().call("artifacts.ofRun", { params: { runId: resumed.id } });
+    for (const { artifact } of items) {
+      const query = { type: artifact.type } as const;
+      const bytes = await clientOf().bytes("artifacts.download", { params: { digest: artifact.digest }, query });
+      expect((await new Response(bytes).arrayBuffer()).byteLength).toBeGreaterThan(0);
+    }
   });
 });

@@ -1,5 +1,6 @@
 export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
+export { type Copied, copyArtifact } from "./artifacts/copy-artifact.ts";
 export { type GcOptions, type GcPlan, planGc, restoreQuarantine, type SweepRecord, sweepGc } from "./artifacts/gc.ts";
 export { blobKey } from "./artifacts/keys.ts";
 export {

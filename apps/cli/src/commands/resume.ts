@@ -12,7 +12,8 @@ export function command(): Command {
     "Go on with a run: an interrupted one continues, a failed or cancelled one is taken up by a new run.",
   )
     .argument("[run]", "a run (default: latest)", "latest")
-    .action(async (runId: string, options: CommonOptions) => {
+    .option("--stack <stack>", "go on in this stack; what the run has made so far is brought to its store")
+    .action(async (runId: string, options: CommonOptions & { stack?: string }) => {
       await withSession(options, async ({ client }) => {
         const { run } = await client.call("runs.get", { params: { runId } });
         if (run.state === "succeeded") {
@@ -20,7 +21,10 @@ export function command(): Command {
           return printLine(`${run.id} has succeeded; there is nothing to resume.`);
         }
         const goingOn = terminalRunStates.includes(run.state)
-          ? await client.call("runs.resume", { params: { runId: run.id } })
+          ? await client.call("runs.resume", {
+              params: { runId: run.id },
+              ...(options.stack === undefined ? {} : { body: { stack: options.stack } }),
+            })
           : run;
         if (!options.json) printLine(`${colors.bold(goingOn.pipeline)}  run ${goingOn.id}  stack ${goingOn.stack}`);
         const detail = await followRun(client, goingOn.id, options.json);

@@ -70,7 +70,7 @@ export function runHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"runs">>
     },
     "runs.resume": async (input) => {
       const run = await runOf(input.params.runId);
-      return summaryOf(await resumeRun(plane, run, input.body?.from, actorOf(input)));
+      return summaryOf(await resumeRun(plane, run, input.body ?? {}, actorOf(input)));
     },
     "runs.why": async ({ params, query }) => explainStep(plane, await runOf(params.runId), params.step, query.branch),
     "runs.approve": async (input) => {

@@ -2,6 +2,7 @@ import type { CreateRun } from "@espalier/contract";
 import {
   dependenciesOf,
   EspalierError,
+  faultsError,
   type NewRun,
   type PipelineIr,
   type RunOptions,
@@ -9,10 +10,11 @@ import {
   runScope,
   ulid,
 } from "@espalier/core";
-import { prepareRun } from "@espalier/host";
+import { checkStack, prepareRun } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { bringArtifacts } from "./bring-artifacts.ts";
 import { convertParameters } from "./parameters.ts";
-import { readPipeline } from "./read-pipeline.ts";
+import { readPipeline, requireSameStore } from "./read-pipeline.ts";
 import { resolveReference } from "./resolve-reference.ts";
 
 export type RunTrigger = NewRun["trigger"];
@@ -63,11 +65,14 @@ export function newRun(
   );
 }
 
-/** A run that ended without success goes on in a new one: the same pipeline, parameters, inputs and date. */
+/**
+ * A run that ended without success goes on in a new one: the same pipeline, parameters, inputs and date. In another `stack` too: what it has
+ * made so far is brought to that stack's store first.
+ */
 export async function resumeRun(
   plane: ControlPlane,
   run: RunRow,
-  from: string[] | undefined,
+  { from, stack = run.stack }: { from?: string[] | undefined; stack?: string | undefined },
   by: string,
 ): Promise<RunRow> {
   if (run.state !== "failed" && run.state !== "cancelled") {
@@ -77,12 +82,14 @@ export async function resumeRun(
   }
   const { only, force } = run.options;
   runScope(run.pipeline, definedOptions({ only, from }), dependenciesOf(run.pipeline));
+  await requireStack(plane, run, stack);
+  await bringArtifacts(plane, run);
   const resumed = await plane.record.engine.createRun({
     id: ulid(),
     pipeline: run.pipeline,
     pipelineDigest: run.pipelineDigest,
     params: run.params,
-    stack: run.stack,
+    stack,
     trigger: { kind: "resume", by, id: run.id },
     logicalDate: run.logicalDate ?? new Date(run.createdAt).toISOString(),
     options: definedOptions({ only, force, from, resumes: run.id }),
@@ -91,6 +98,13 @@ export async function resumeRun(
   });
   plane.engine.wake(resumed.id);
   return resumed;
+}
+
+async function requireStack(plane: ControlPlane, run: RunRow, stack: string): Promise<void> {
+  requireSameStore(plane, stack);
+  const computes = Object.values(run.pipeline.steps).flatMap(({ compute }) => compute ?? []);
+  const faults = await checkStack(plane.project, stack, computes);
+  if (faults.length > 0) throw faultsError(faults, `stacks.${stack}`);
 }
 
 /** A date without a time means its midnight in UTC. */

@@ -1,6 +1,7 @@
-import { canonicalJson, EspalierError, faultsError, type PipelineIr } from "@espalier/core";
+import { EspalierError, faultsError, type PipelineIr } from "@espalier/core";
 import { checkPipelineFile, findPipeline, wholePipeline } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
+import { sameStore } from "./bring-artifacts.ts";
 
 /** The pipeline that a person means, without any fault in its project and stack: INVALID_PIPELINE lists all there are. */
 export async function readPipeline(
@@ -16,9 +17,8 @@ export async function readPipeline(
 }
 
 /** Artifacts, secrets and endpoints are those of the control plane's stack; a run of another stack only takes its computes from it. */
-function requireSameStore({ project, stack }: ControlPlane, wanted: string): void {
-  const storeOf = (name: string): string => canonicalJson(project.stacks[name]?.artifacts ?? {});
-  if (project.stacks[wanted] === undefined || storeOf(wanted) === storeOf(stack.name)) return;
+export function requireSameStore({ project, stack }: ControlPlane, wanted: string): void {
+  if (project.stacks[wanted] === undefined || sameStore(project, wanted, stack.name)) return;
   throw new EspalierError(
     "UNSUPPORTED",
     `The stack ${wanted} keeps its artifacts elsewhere than ${stack.name}, which this control plane has open`,

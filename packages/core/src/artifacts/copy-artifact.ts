@@ -1,0 +1,36 @@
+import type { ArtifactRef } from "../artifact.ts";
+import { EspalierError } from "../errors.ts";
+import type { ArtifactStore } from "../ports/artifact-store.ts";
+import { digestOfKey } from "./keys.ts";
+import { createObjects, openBlob } from "./objects.ts";
+import { keysOfArtifact } from "./read-tree.ts";
+import { eachConcurrently } from "./streams.ts";
+
+const concurrency = 8;
+
+/** Objects and bytes that went over; what was there already counts for nothing. */
+export interface Copied {
+  objects: number;
+  bytes: number;
+}
+
+/**
+ * Brings what an artifact needs from one store to another, object by object under equal keys, each verified on its way where its key is its digest. What is there
+ * already is not sent again, so a copy that was cut off goes on where it was. Errors: those of both stores; NOT_FOUND and CORRUPTED name the object.
+ */
+export async function copyArtifact(from: ArtifactStore, to: ArtifactStore, ref: ArtifactRef): Promise<Copied> {
+  const [source, target] = [createObjects(from), createObjects(to)];
+  const copied: Copied = { objects: 0, bytes: 0 };
+  const keys = await keysOfArtifact(source, ref);
+  await eachConcurrently(keys.entries(), concurrency, async ([key, known]) => {
+    const size = known ?? (await source.head(key))?.size;
+    if (size === undefined) throw new EspalierError("NOT_FOUND", `The store has no ${key}`, { details: { key } });
+    if ((await target.head(key))?.size === size) return;
+    const digest = key.startsWith("blobs/") ? digestOfKey(key) : undefined;
+    const body = digest === undefined ? await source.get(key) : await openBlob(source, digest, size);
+    await target.put(key, size, () => body);
+    copied.objects += 1;
+    copied.bytes += size;
+  });
+  return copied;
+}
