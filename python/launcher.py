@@ -29,6 +29,8 @@ RETRY_SECONDS = 600
 SEND_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 LAUNCHER_FAILED = 70
+# Of a gang's member that fails, the end of its log that the tool keeps.
+FOLLOWER_LOG_BYTES = 4096
 # Loaded before any fork: a child must not import.
 LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
@@ -430,6 +432,9 @@ def run(server, root):
     step = stop["step"] = Step(manifest, folders, variables_of(manifest, folders, bin_folder))
     if stop["asked"]:
         step.cancel()
+    rank = int(os.environ.get("ESPALIER_NODE_RANK", "0"))
+    if rank > 0:
+        return follow(step, rank)
     sender = Sender(server, {"log": os.path.join(root, "log"), "events": os.path.join(root, "events.jsonl")}, cancel)
     sender.start()
     code = step.wait()
@@ -441,6 +446,16 @@ def run(server, root):
     if code == 0 and not step.cancelled:
         upload(server, folders["outputs"], manifest["outputs"])
     server.json("POST", server.base + "/exit", {"exitCode": code, "cancelled": step.cancelled})
+    return 143 if step.cancelled and code == 0 else code
+
+
+def follow(step, rank):
+    """A member of a gang that is not the first: what it leaves is nobody's, and its exit code goes to who started it."""
+    code = step.wait()
+    if code != 0:
+        with open(step.log.name, "rb") as log:
+            log.seek(max(0, os.path.getsize(step.log.name) - FOLLOWER_LOG_BYTES))
+            sys.stderr.write("member %d ended with exit code %d:\n%s" % (rank, code, log.read().decode("utf-8", "replace")))
     return 143 if step.cancelled and code == 0 else code
 
 

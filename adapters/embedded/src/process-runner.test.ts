@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { stepRunnerConformance } from "@espalier/conformance";
-import { describe, expect, it, test } from "vitest";
+import type { StepRunner } from "@espalier/core";
+import { describe, expect, it, test, vi } from "vitest";
 import { findProcess, parseIdentity } from "./process-identity.ts";
 import { createProcessRunner } from "./process-runner.ts";
 
@@ -53,3 +55,69 @@ test("a step killed while its identity was being written is lost, not awaited fo
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+/** An all-reduce by hand: every member sends its number to the first, which answers each with the sum. */
+const allReduce = `
+import os, socket
+nodes, rank = int(os.environ["ESPALIER_NODES"]), int(os.environ["ESPALIER_NODE_RANK"])
+place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+if rank == 0:
+    server = socket.create_server(place)
+    peers = [server.accept()[0] for _ in range(nodes - 1)]
+    total = sum(int(peer.recv(16)) for peer in peers)
+    for peer in peers: peer.sendall(str(total).encode())
+    print("sum", total)
+else:
+    while True:
+        try:
+            peer = socket.create_connection(place, timeout=30)
+            break
+        except ConnectionRefusedError:
+            pass
+    peer.sendall(str(10 ** rank).encode())
+    print("sum", int(peer.recv(16)))
+open(os.path.join(os.environ["ESPALIER_OUTPUTS"], "rank"), "w").write(str(rank))
+`;
+
+async function gang(
+  command: string,
+  nodes: number,
+  body: (folder: string, handle: string, runner: StepRunner) => Promise<void>,
+) {
+  const folder = mkdtempSync(join(tmpdir(), "espalier-gang-"));
+  try {
+    mkdirSync(join(folder, "outputs"));
+    writeFileSync(join(folder, "reduce.py"), allReduce);
+    const runner = createProcessRunner();
+    const variables = { PATH: process.env.PATH ?? "", ESPALIER_OUTPUTS: join(folder, "outputs") };
+    const work = { kind: "local", command, workingDirectory: folder, attemptDirectory: folder, variables } as const;
+    const handle = await runner.submit({ attemptId: "a", label: "gang", work, resources: {}, nodes, graceSeconds: 1 });
+    await body(folder, handle, runner);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("the members of a gang find each other; output and log are the first's", () =>
+  gang("python3 reduce.py", 3, async (folder, handle, runner) => {
+    expect(await runner.wait?.(handle)).toEqual({ state: "exited", exitCode: 0 });
+    expect(readFileSync(join(folder, "log"), "utf8")).toBe("sum 110\n");
+    expect(readFileSync(join(folder, "outputs/rank"), "utf8")).toBe("0");
+    expect(readFileSync(join(folder, "ranks/2/log"), "utf8")).toBe("sum 110\n");
+  }));
+
+test("when a member of a gang fails the others are stopped, and its exit code is the attempt's", () =>
+  gang('[ "$ESPALIER_NODE_RANK" = 1 ] && exit 7; trap "" TERM; exec sleep 600', 3, async (folder, handle, runner) => {
+    expect(await runner.wait?.(handle)).toEqual({ state: "exited", exitCode: 7 });
+    expect(readFileSync(join(folder, "log"), "utf8")).toContain("member 1 of 3 ended with exit code 7");
+    const { pid } = parseIdentity(readFileSync(join(folder, "identity"), "utf8")) ?? { pid: 0 };
+    await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow("ESRCH"), { timeout: 30_000 });
+  }));
+
+test("a gang is cancelled whole", () =>
+  gang('echo ready; trap "echo saved; exit 0" TERM; while :; do sleep 0.1; done', 2, async (folder, handle, runner) => {
+    while (!readFileSync(join(folder, "log"), { encoding: "utf8", flag: "a+" }).includes("ready")) await pause(20);
+    await runner.cancel(handle, 10);
+    expect(await runner.wait?.(handle)).toEqual({ state: "cancelled" });
+    expect(readFileSync(join(folder, "log"), "utf8")).toMatch(/^saved$/m);
+  }));

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { EspalierError, type StepRunner, type StepSpec, type StepStatus } from "@espalier/core";
+import { gangCommand } from "./gang-command.ts";
 import { findProcess, type ProcessIdentity, parseIdentity } from "./process-identity.ts";
 import { processWrapper } from "./process-wrapper.ts";
 
@@ -37,11 +39,15 @@ export function createProcessRunner({ attemptsFolder }: ProcessRunnerOptions = {
     }
     const folder = work.attemptDirectory;
     if ((await readText(join(folder, "identity"))) !== undefined) return folder;
-    const child = spawn(
-      "/bin/sh",
-      ["-c", processWrapper, "espalier-step", folder, work.workingDirectory, work.command],
-      { cwd: folder, env: { ...work.variables }, stdio: "ignore", detached: true },
-    );
+    const { nodes = 1, graceSeconds } = spec;
+    const { command } = work;
+    const whole = nodes === 1 ? command : gangCommand({ nodes, command, folder, graceSeconds, port: await freePort() });
+    const child = spawn("/bin/sh", ["-c", processWrapper, "espalier-step", folder, work.workingDirectory, whole], {
+      cwd: folder,
+      env: { ...work.variables },
+      stdio: "ignore",
+      detached: true,
+    });
     try {
       await once(child, "spawn");
     } catch (cause) {
@@ -105,6 +111,15 @@ export function createProcessRunner({ attemptsFolder }: ProcessRunnerOptions = {
       setTimeout(() => void signalGroup(folder, pid, "SIGKILL"), graceSeconds * 1_000).unref();
     },
   };
+}
+
+/** A port that nobody held a moment ago, for a gang to meet at. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
 }
 
 async function readStatus(folder: string): Promise<StepStatus> {

@@ -112,6 +112,12 @@ function jobProperties(config: SlurmConfig, spec: StepSpec, files: string | unde
       hint: "Remove `image` from the compute, or bring the environment by `environment: { python: ... }`.",
     });
   }
+  if (spec.nodes !== undefined && spec.nodes > 1) {
+    throw new EspalierError("INVALID_INPUT", "Steps on several nodes are not run by Slurm here", {
+      at: spec.label,
+      hint: "Give the step another `compute` (Ray, or this machine), or let its command call `srun` itself.",
+    });
+  }
   const variables: Record<string, string> =
     work.kind === "local"
       ? { ...work.variables }

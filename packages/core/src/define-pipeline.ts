@@ -48,6 +48,8 @@ interface CommonStep<Parameters> {
     gpu?: number | { count: number; type?: string };
     sharedMemory?: string | number;
   };
+  /** A gang: so many nodes at one time, each with these resources. */
+  nodes?: number;
   secrets?: readonly string[];
   checkpoint?: boolean;
   retry?:

@@ -71,6 +71,7 @@ async function driveStates(
       work,
       resources: order.resources,
       ...(target.image === undefined ? {} : { image: target.image }),
+      ...(order.nodes === undefined ? {} : { nodes: order.nodes }),
       graceSeconds: order.graceSeconds,
       ...(order.timeoutSeconds === undefined ? {} : { timeoutSeconds: order.timeoutSeconds }),
     });

@@ -33,6 +33,7 @@ export function workOrder(context: RunContext, unit: Unit, attemptId: string, ch
     ...(step.checkpoint === true || unit.builtin?.checkpoint === true ? { checkpoint } : {}),
     logicalDate: logicalDate(context),
     resources: (step.resources ?? {}) as ResourcesIr,
+    ...(step.nodes === undefined ? {} : { nodes: step.nodes }),
     ...(step.timeoutSeconds === undefined ? {} : { timeoutSeconds: step.timeoutSeconds }),
     graceSeconds: context.options.graceSeconds,
   };

@@ -73,6 +73,7 @@ const stepAuthoringSchema = stepSchema
     when: z.string().optional().describe("CEL over `params` and `value` outputs; false skips the step."),
     map: mapSchema.optional().describe("Runs the step once for each item of a list."),
     resources: resourcesAuthoringSchema.optional(),
+    nodes: stepSchema.shape.nodes.describe("A gang: so many nodes at one time, each with these resources."),
     retry: retryAuthoringSchema.optional(),
     timeout: durationSchema.optional(),
   })

@@ -51,6 +51,8 @@ export function cacheKey(facts: CacheKeyFacts): CacheKey {
   }
   for (const [name, output] of Object.entries(step.outputs ?? {})) parts[`outputs.${name}`] = output.type;
   for (const [name, value] of Object.entries(step.with ?? {})) parts[`with.${name}`] = value;
+  // Not like the resources: so many processes share the work, and what they come to may depend on how it was shared.
+  if (step.nodes !== undefined && step.nodes > 1) parts["nodes"] = step.nodes;
   if (step.source !== undefined) parts["source"] = checked(facts.source, "the source folder");
   if (step.environment !== undefined) parts["environment"] = checked(facts.environment, "the environment");
   const pythonVersion = step.environment && "python" in step.environment ? step.environment.pythonVersion : undefined;

@@ -41,6 +41,7 @@ function normalizeStep(step: StepIr): StepIr {
     with: filled(step.with),
     needs: asSet(step.needs),
     resources: filled(step.resources),
+    nodes: step.nodes === 1 ? undefined : step.nodes,
     secrets: asSet(step.secrets),
     checkpoint: step.checkpoint === true ? true : undefined,
     retry: step.retry === undefined || step.retry.attempts === 1 ? undefined : normalizeRetry(step.retry),

@@ -104,6 +104,8 @@ export const stepSchema = z.strictObject({
   map: mapSchema.optional(),
   compute: nameSchema.optional(),
   resources: resourcesSchema.optional(),
+  /** A gang: so many processes at one time, one a node, which find each other; `resources` are those of each. Left out: 1. */
+  nodes: z.int().min(1).max(1_024).optional(),
   secrets: z.array(z.string().regex(/^[A-Z][A-Z0-9_]{0,127}$/)).optional(),
   checkpoint: z.boolean().optional(),
   retry: retrySchema.optional(),

@@ -37,6 +37,8 @@ export interface WorkOrder {
   /** ISO 8601 instant. */
   logicalDate: string;
   resources: ResourcesIr;
+  /** Members of a gang; left out, 1. */
+  nodes?: number;
   timeoutSeconds?: number;
   graceSeconds: number;
 }

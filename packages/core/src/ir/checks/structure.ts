@@ -49,6 +49,9 @@ export const fittingKeys: Check = (context) =>
     if (step.with !== undefined && (step.run !== undefined || isTypescriptStep(step))) {
       faults.push({ ...wrong("with", "is for built-in steps"), hint: "Give settings as `params:`." });
     }
+    if (step.nodes !== undefined && step.run === undefined) {
+      faults.push({ ...wrong("nodes", "is for commands"), hint: "Only a `run:` step can be a gang." });
+    }
     const builtin = context.builtin(step);
     if (builtin !== undefined) {
       for (const key of ["source", "environment", "checkpoint"] as const) {
