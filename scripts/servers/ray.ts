@@ -121,8 +121,12 @@ export async function startRay({
     workers = [];
     head = await startHead();
     if (!(await until(jobsAnswer, 60_000))) return false;
-    for (let index = 1; index < nodes; index += 1) workers.push(await startWorker());
-    return until(async () => (await alive()) >= nodes, 60_000);
+    // One after another: nodes on one machine share a folder, and two that start at once choose the same name for a socket there.
+    for (let index = 1; index < nodes; index += 1) {
+      workers.push(await startWorker());
+      if (!(await until(async () => (await alive()) > index, 60_000))) return false;
+    }
+    return true;
   }
   let head: ChildProcess | undefined;
   let workers: ChildProcess[] = [];
@@ -135,7 +139,8 @@ export async function startRay({
   }
 
   if (!(await startAll())) {
-    const words = readFileSync(join(folder, "ray-0.log"), "utf8").trim().split("\n").slice(-3).join(" ");
+    const last = readFileSync(join(folder, `ray-${count - 1}.log`), "utf8");
+    const words = last.trim().split("\n").slice(-3).join(" ");
     await stop();
     return { skipped: `Ray did not start: ${words}` };
   }
@@ -146,7 +151,9 @@ export async function startRay({
       if (worker) await kill(worker);
     },
     async startNode() {
+      const before = await alive();
       workers.push(await startWorker());
+      if (!(await until(async () => (await alive()) > before, 60_000))) throw new Error("Ray's node did not start");
     },
     async restartHead() {
       // Nodes of the old head know another cluster's id and end by themselves; here they are not waited for.
