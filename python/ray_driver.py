@@ -4,15 +4,17 @@ Executed by the job's entrypoint, which has called ray.init() and read `program`
 internal key-value store, where the Jobs API puts packages. `sys.argv[2]` is the key of the batch there. No working folder on the nodes:
 Ray would set one up for each job and start new workers for it, and so may use those that are idle.
 
-A job costs a driver process, a task next to nothing; so attempts that are submitted at about the same time share a
-job. How each ends is told as a line of JSON on stdout, which adapters/open-source/src/ray-driver-log.ts reads:
+A job costs a driver process and workers of its own, a task next to nothing; so attempts share a job. What comes to stand under the key of
+the batch and ".more" is taken while the job runs, and it stays for a while when it has nothing to do. What becomes of each attempt is told as a
+line of JSON on stdout, which adapters/open-source/src/ray-driver-log.ts reads:
 
+    {"espalier": "taken", "attempt": id}
     {"espalier": "waiting", "attempt": id, "reason": text}
     {"espalier": "ended", "attempt": id, "exit_code": n, "cancelled": bool, "words": what the launcher printed}
     {"espalier": "lost", "attempt": id, "reason": text}
 
 A batch is {"attempts": [{"id", "name", "manifest_url", "token", "nodes", "resources"}], "variables": {...},
-"ray_in_steps": bool}; `resources` are options of a Ray task. Attempts whose ids come to stand in the cancel key are stopped.
+"ray_in_steps": bool}; `resources` are options of a Ray task. Attempts whose ids come to stand under ".cancel" are stopped.
 """
 
 import ctypes
@@ -23,6 +25,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import ray
 from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
@@ -30,7 +33,8 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 WORDS_BYTES = 8192
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.25
+IDLE_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -203,7 +207,7 @@ class Attempt:
         if isinstance(result, tuple):
             code, words = result
             prefix = "" if self.nodes == 1 else "rank %d: " % rank
-            tell("ended", attempt_id, exit_code=code, cancelled=self.cancelled, words=prefix + words if words else "")
+            tell("ended", attempt_id, exit_code=code, cancelled=self.cancelled, words=prefix + words if code != 0 and words else "")
         elif self.cancelled:
             tell("ended", attempt_id, exit_code=143, cancelled=True, words="")
         else:
@@ -246,34 +250,65 @@ class Waiting:
                 tell("waiting", attempt_id, reason="no node of the cluster has " + missing)
 
 
+class Attempts:
+    """All of one job that have not ended yet."""
+
+    def __init__(self, key):
+        self.key = key
+        self.open = {}
+        self.waiting = Waiting()
+        self.cancels = None
+
+    def take(self, batch, specs):
+        """Told before anything begins: what is not told as taken was not begun, and may be submitted elsewhere."""
+        for spec in specs:
+            tell("taken", spec["id"])
+        _internal_kv_del(self.key)
+        _internal_kv_del(self.key + b".more")
+        for spec in specs:
+            attempt = self.open[spec["id"]] = Attempt(spec, batch)
+            attempt.begin()
+        self.waiting.look(self.open)
+
+    def collect(self):
+        owners = {task: attempt_id for attempt_id, attempt in self.open.items() for task in attempt.waits_for()}
+        if not owners:
+            time.sleep(LOOK_SECONDS)
+            return
+        done, _ = ray.wait(list(owners), num_returns=len(owners), timeout=LOOK_SECONDS, fetch_local=False)
+        for task in done:
+            attempt = self.open[owners[task]]
+            if attempt.take(task):
+                del self.open[attempt.spec["id"]]
+                attempt.end()
+
+    def cancel(self):
+        text = _internal_kv_get(self.key + b".cancel")
+        if text == self.cancels:
+            return
+        self.cancels = text
+        for attempt_id in json.loads(text or b"[]"):
+            if attempt_id in self.open:
+                self.open[attempt_id].cancel()
+
+
 def main():
     key = sys.argv[2].encode()
     text = _internal_kv_get(key)
     if text is None:
         sys.exit("espalier: Ray no longer has the batch %s" % sys.argv[2])
-    # It holds tokens, which nobody else need read.
-    _internal_kv_del(key)
     batch = {**json.loads(text), "launcher": ray.put(program["launcher"])}
-    attempts = {spec["id"]: Attempt(spec, batch) for spec in batch["attempts"]}
-    for attempt in attempts.values():
-        attempt.begin()
-    waiting = Waiting()
-    waiting.look(attempts)
-    asked = None
-    while attempts:
-        owners = {task: attempt_id for attempt_id, attempt in attempts.items() for task in attempt.waits_for()}
-        done, _ = ray.wait(list(owners), num_returns=len(owners), timeout=LOOK_SECONDS / 4, fetch_local=False)
-        for task in done:
-            attempt = attempts[owners[task]]
-            if attempt.take(task):
-                del attempts[attempt.spec["id"]]
-                attempt.end()
-        text = _internal_kv_get(key + b".cancel")
-        if text != asked:
-            asked = text
-            for attempt_id in json.loads(text or b"[]"):
-                if attempt_id in attempts:
-                    attempts[attempt_id].cancel()
+    attempts = Attempts(key)
+    attempts.take(batch, batch["attempts"])
+    busy = time.monotonic()
+    while attempts.open or time.monotonic() - busy < IDLE_SECONDS:
+        attempts.collect()
+        more = _internal_kv_get(key + b".more")
+        if more is not None:
+            attempts.take(batch, json.loads(more)["attempts"])
+        attempts.cancel()
+        if attempts.open:
+            busy = time.monotonic()
     _internal_kv_del(key + b".cancel")
 
 

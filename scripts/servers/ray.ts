@@ -148,7 +148,9 @@ export async function startRay({
     ...{ address, token, version: rayVersion, bin, stop },
     async killNode(index) {
       const worker = workers.splice(index, 1)[0];
+      const before = await alive();
       if (worker) await kill(worker);
+      if (!(await until(async () => (await alive()) < before, 60_000))) throw new Error("Ray does not notice the loss");
     },
     async startNode() {
       const before = await alive();

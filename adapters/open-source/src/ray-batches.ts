@@ -14,15 +14,14 @@ interface Waiting<Item> {
 }
 
 const leastMilliseconds = 50;
-const mostMilliseconds = 10_000;
+const mostMilliseconds = 1_000;
 const mostItems = 2_000;
 /** Weight of the newest item in the average. */
 const newest = 0.05;
 
 /**
- * Items that come at about the same time are submitted together, for a job costs seconds of a processor and a task in it next to nothing.
- * They wait for others a tenth of the time that items took of late: minutes-long steps notice nothing of it, and thousands of short ones
- * come in batches of a tenth of what is under way. Submissions come one after another.
+ * Items that come at about the same time are submitted together, for a submission costs some requests and a job seconds of a processor. They wait for others a tenth of the
+ * time that items took of late, at most a second. Submissions come one after another.
  */
 export function createBatches<Item>(submit: (items: readonly Item[]) => Promise<readonly string[]>): Batches<Item> {
   let waiting: Waiting<Item>[] = [];

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 /** What a job's driver (`python/ray_driver.py`) tells of one attempt; the last line of an attempt holds. */
 const lineSchema = z.discriminatedUnion("espalier", [
+  z.object({ espalier: z.literal("taken"), attempt: z.string() }),
   z.object({ espalier: z.literal("waiting"), attempt: z.string(), reason: z.string() }),
   z.object({
     espalier: z.literal("ended"),

@@ -4,12 +4,16 @@ import { type DriverLine, endOfLog, readDriverLog } from "./ray-driver-log.ts";
 
 /** What a job's driver has told, and what Ray says of the job itself. */
 export interface JobView {
+  /** `unknown`: Ray has no such job. */
+  state: "running" | "over" | "unknown";
   statusOf(attemptId: string): StepStatus;
+  /** The last that was told of an attempt; undefined: the driver has not taken it. */
   line(attemptId: string): DriverLine | undefined;
+  taken(): Iterable<string>;
 }
 
 /** A job with a thousand attempts is asked for once, not a thousand times: answers younger than this serve all who ask. */
-const freshMilliseconds = 250;
+const freshMilliseconds = 400;
 /** Ended jobs whose last view is kept. */
 const keptJobs = 50;
 
@@ -22,7 +26,7 @@ export function createJobViews(api: RayApi): (job: string, context?: CallContext
     views.set(job, entry);
     entry.view.then(
       (view) => {
-        entry.isOver = (view as LookedAt).isOver;
+        entry.isOver = view.state !== "running";
         entry.at = Date.now();
         if (views.size > keptJobs) forgetOldest(views);
       },
@@ -34,10 +38,6 @@ export function createJobViews(api: RayApi): (job: string, context?: CallContext
   };
 }
 
-interface LookedAt extends JobView {
-  isOver: boolean;
-}
-
 function forgetOldest(views: Map<string, { isOver: boolean }>): void {
   for (const [job, { isOver }] of views) {
     if (views.size <= keptJobs) return;
@@ -45,14 +45,14 @@ function forgetOldest(views: Map<string, { isOver: boolean }>): void {
   }
 }
 
-async function look(api: RayApi, jobId: string, context?: CallContext): Promise<LookedAt> {
+async function look(api: RayApi, jobId: string, context?: CallContext): Promise<JobView> {
   const job = await api.job(jobId, context);
   if (job === undefined) {
     const status: StepStatus = {
       state: "lost",
       message: `Ray no longer knows job ${jobId}: its head node was started anew`,
     };
-    return { isOver: true, line: () => undefined, statusOf: () => status };
+    return { state: "unknown", line: () => undefined, statusOf: () => status, taken: () => [] };
   }
   // Asked for after the job, so that the log of a job that is over is whole.
   const text = job.status === "PENDING" ? "" : await logOf(api, jobId, context);
@@ -66,7 +66,8 @@ async function look(api: RayApi, jobId: string, context?: CallContext): Promise<
     return { state: "lost", message: `Ray job ${jobId} ended as ${job.status}: ${why}` };
   };
   return {
-    isOver,
+    state: isOver ? "over" : "running",
+    taken: () => lines.keys(),
     line: (attemptId) => lines.get(attemptId),
     statusOf: (attemptId) => statusOf(lines.get(attemptId), isOver) ?? without(),
   };

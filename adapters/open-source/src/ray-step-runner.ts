@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { type CallContext, EspalierError, type StepRunner, type StepSpec, type StepStatus } from "@espalier/core";
 import { createBatches } from "./ray-batches.ts";
-import { connectRay, type RayApi, type RayJob } from "./ray-client.ts";
+import { connectRay, type RayApi } from "./ray-client.ts";
 import type { RayConfig } from "./ray-config.ts";
 import { createJobViews } from "./ray-jobs.ts";
 import { taskResources } from "./ray-resources.ts";
@@ -14,12 +14,15 @@ export interface RayHost {
   driver: string;
 }
 
-const attemptsKey = "espalier.attempts";
+/** Of a job's metadata: the attempts that it began with. */
+const jobMark = "espalier.attempts";
+/** A job's log is read whole, so that it must not grow without end. */
+const mostAttempts = 2_000;
 const firstPollMilliseconds = 250;
 const lastPollMilliseconds = 2_000;
 
 /**
- * Attempts as tasks of Ray jobs. A job's metadata lists its attempts, by which they are found again; how each ends the job's driver tells in its log.
+ * Attempts as tasks of Ray jobs. A job takes more of them while it runs; which ones, and how each ends, its driver tells in its log, by which they are found again.
  * Reaches no network before the first call.
  */
 export function createRayStepRunner(config: RayConfig, host: RayHost, api: RayApi = connectRay(config)): StepRunner {
@@ -28,18 +31,64 @@ export function createRayStepRunner(config: RayConfig, host: RayHost, api: RayAp
   const viewOf = createJobViews(api);
   const batches = createBatches<StepSpec>(submitTogether);
   const cancelled = new Map<string, Set<string>>();
+  let open: { job: string; attempts: number } | undefined;
   let program: Promise<{ name: string; bytes: Uint8Array }> | undefined;
 
+  /** Jobs of the attempts among these that are on the cluster already. */
+  async function findSubmitted(specs: readonly StepSpec[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    if (specs.every(({ fresh }) => fresh === true)) return found;
+    for (const { submission_id: job, metadata, status: state } of await api.jobs()) {
+      if (!job || metadata?.[jobMark] === undefined) continue;
+      // Another process may have put something there that the driver is about to take.
+      while (state === "RUNNING" && (await api.hasPackage(`${batchName(job)}.more`)))
+        await delay(firstPollMilliseconds);
+      for (const attemptId of metadata[jobMark].split(",")) found.set(attemptId, job);
+      for (const attemptId of (await viewOf(job)).taken()) found.set(attemptId, job);
+    }
+    return found;
+  }
+
   async function submitTogether(specs: readonly StepSpec[]): Promise<string[]> {
-    const jobs = attemptsOf(await api.jobs());
+    const jobs = await findSubmitted(specs);
     const fresh = specs.filter(({ attemptId }) => !jobs.has(attemptId));
-    const [first] = fresh;
-    if (first !== undefined) {
-      const job = `espalier-${first.attemptId}`;
-      await submitJob(job, fresh);
-      for (const { attemptId } of fresh) jobs.set(attemptId, job);
+    if (fresh.length > 0) {
+      const job = await placeOf(fresh);
+      for (const { attemptId } of fresh) {
+        jobs.set(attemptId, job);
+        startedAt.set(attemptId, Date.now());
+      }
     }
     return specs.map(({ attemptId }) => jobs.get(attemptId) ?? "");
+  }
+
+  async function placeOf(specs: readonly StepSpec[]): Promise<string> {
+    if (open !== undefined && open.attempts + specs.length <= mostAttempts && (await feed(open.job, specs))) {
+      open.attempts += specs.length;
+      return open.job;
+    }
+    const job = `espalier-${specs[0]?.attemptId ?? ""}`;
+    await submitJob(job, specs);
+    open = { job, attempts: specs.length };
+    return job;
+  }
+
+  /** Gives a running job more to do. false: it ended before it took anything, so that another may. */
+  async function feed(job: string, specs: readonly StepSpec[]): Promise<boolean> {
+    if ((await viewOf(job)).state !== "running") return false;
+    const more = { attempts: specs.map((spec) => attemptOf(spec)) };
+    await api.putPackage(`${batchName(job)}.more`, Buffer.from(JSON.stringify(more)));
+    for (;;) {
+      await delay(firstPollMilliseconds);
+      const view = await viewOf(job);
+      if (specs.some(({ attemptId }) => view.line(attemptId) !== undefined)) return true;
+      if (view.state === "over") return false;
+      if (view.state === "unknown") {
+        // What had begun there can not be known: as attempts of their own they are lost, and nothing runs twice under one id.
+        open = undefined;
+        throw new EspalierError("UNAVAILABLE", `Ray's head was started anew while it took attempts for job ${job}`);
+      }
+    }
   }
 
   async function submitJob(job: string, specs: readonly StepSpec[]): Promise<void> {
@@ -58,9 +107,8 @@ export function createRayStepRunner(config: RayConfig, host: RayHost, api: RayAp
     await api.submit({
       submission_id: job,
       entrypoint: `python -c '${bootstrap}' gcs://${name} gcs://${batchName(job)}`,
-      metadata: { [attemptsKey]: specs.map(({ attemptId }) => attemptId).join(","), label: labelOf(specs) },
+      metadata: { [jobMark]: specs.map(({ attemptId }) => attemptId).join(","), label: labelOf(specs) },
     });
-    for (const { attemptId } of specs) startedAt.set(attemptId, Date.now());
   }
 
   async function status(text: string, context?: CallContext): Promise<StepStatus> {
@@ -159,17 +207,6 @@ const batchName = (job: string): string => `${job}.zip`;
 
 const labelOf = (specs: readonly StepSpec[]): string =>
   `${specs[0]?.label ?? ""}${specs.length > 1 ? ` and ${specs.length - 1} more` : ""}`;
-
-/** The first job of an attempt, should there be two. */
-function attemptsOf(jobs: readonly RayJob[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const { submission_id: job, metadata } of jobs) {
-    for (const attemptId of metadata?.[attemptsKey]?.split(",") ?? []) {
-      if (job && !found.has(attemptId)) found.set(attemptId, job);
-    }
-  }
-  return found;
-}
 
 interface Handle {
   job: string;

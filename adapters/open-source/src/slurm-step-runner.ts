@@ -32,7 +32,8 @@ export function createSlurmStepRunner(
     const handleOf = (jobId: number): string => formatHandle({ jobId, attemptId, files });
     const ended = files === undefined ? undefined : await readExit(files);
     if (ended !== undefined) return handleOf(ended.job);
-    const own = (await api.jobs(context)).filter((job) => isOf(job, attemptId) && job.user_name === config.user);
+    const jobs = spec.fresh === true ? [] : await api.jobs(context);
+    const own = jobs.filter((job) => isOf(job, attemptId) && job.user_name === config.user);
     const first = own.map((job) => job.job_id).sort((a, b) => a - b)[0];
     if (first !== undefined) return handleOf(first);
     const main =

@@ -67,6 +67,7 @@ async function driveStates(
     stopped.throwIfAborted();
     handle = await target.runner.submit({
       attemptId: attempt.id,
+      fresh,
       label: `${unit.label}#${attempt.number}`,
       work,
       resources: order.resources,

@@ -4,6 +4,8 @@ import type { CallContext } from "./artifact-store.ts";
 /** What a runner is asked to start: one attempt of one step, prepared so that the same attempt id always means the same work. */
 export interface StepSpec {
   attemptId: string;
+  /** true: this process has just minted the attempt's id, so nobody can have submitted it before, and a runner need not look. */
+  fresh?: boolean;
   /** Readable: pipeline, step and attempt number, for names and labels. */
   label: string;
   work: LocalWork | RemoteWork;
