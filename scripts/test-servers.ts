@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { pytest, type Sum } from "./pytest.ts";
 import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
+import { startKubernetes } from "./servers/kubernetes.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
 import { type MlflowVersion, mlflowPrograms, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
 import { preparePodman } from "./servers/podman.ts";
@@ -74,6 +75,18 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   },
   mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },
   "mlflow-2": { tests: mlflowTests, start: () => startMlflow("2.22.5") },
+  kubernetes: {
+    tests: ["adapters/open-source/src/kubernetes-step-runner.test.ts"],
+    async start() {
+      const cluster = await startKubernetes();
+      if ("skipped" in cluster) return cluster;
+      const variables = {
+        ESPALIER_TEST_KUBECONFIG: cluster.kubeconfig,
+        ESPALIER_TEST_KUBERNETES_IMAGE: cluster.image,
+      };
+      return { variables, stop: cluster.stop };
+    },
+  },
   ray: {
     tests: ["adapters/open-source/src/ray-step-runner.test.ts", "scenarios/ray/ray.test.ts"],
     async start() {

@@ -1,3 +1,5 @@
+export { type KubernetesConfig, kubernetesConfigSchema, kubernetesManifest } from "./kubernetes-config.ts";
+export { createKubernetesStepRunner, type KubernetesHost } from "./kubernetes-step-runner.ts";
 export { connectMlflow, type MlflowApi, type MlflowConnection, type MlflowCredentials } from "./mlflow-client.ts";
 export {
   exportLosses,

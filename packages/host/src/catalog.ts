@@ -74,6 +74,14 @@ export const catalog: Catalog = {
           createRayStepRunner(config, { launcher: entryPoint("launcher"), driver: entryPoint("ray-driver") }),
       });
     },
+    kubernetes: async () => {
+      const { createKubernetesStepRunner, kubernetesConfigSchema, kubernetesManifest } = await openSource();
+      return defineTool("compute", {
+        manifest: kubernetesManifest,
+        config: kubernetesConfigSchema,
+        create: (config) => createKubernetesStepRunner(config, { launcher: entryPoint("launcher") }),
+      });
+    },
     slurm: async () => {
       const { createSlurmStepRunner, slurmConfigSchema, slurmManifest } = await openSource();
       return defineTool("compute", {
