@@ -55,20 +55,21 @@ const started = Date.now();
 const seconds = (): string => `${((Date.now() - started) / 1_000).toFixed(0)} s`;
 try {
   const { id } = await client.call("runs.create", { body: { pipeline: "squares" } });
-  const done = async (): Promise<number> => {
-    const { counts } = await client.call("runs.get", { params: { runId: id } });
-    return (counts.succeeded ?? 0) - 1;
+  const look = async () => {
+    const { run, counts } = await client.call("runs.get", { params: { runId: id } });
+    return { run, done: (counts.succeeded ?? 0) - 1 };
   };
+  // A look brings all steps and attempts, so that of thousands it is no small request.
+  const lookSeconds = items < 1_000 ? 2 : 15;
   const untilDone = async (wanted: number): Promise<void> => {
-    for (let last = -1; ; await pause(2_000)) {
-      const now = await done();
-      if (now >= wanted) return;
-      const { run } = await client.call("runs.get", { params: { runId: id } });
-      if (run.state !== "running" && run.state !== "queued")
+    for (;;) {
+      const { run, done } = await look();
+      console.log(`${seconds()}: ${done} of ${items}`);
+      if (done >= wanted) return;
+      if (run.state !== "running" && run.state !== "queued") {
         throw new Error(`the run ${run.state}: ${JSON.stringify(run.error)}`);
-      if (Math.floor((now * 20) / items) !== Math.floor((last * 20) / items))
-        console.log(`${seconds()}: ${now} of ${items}`);
-      last = now;
+      }
+      await pause(lookSeconds * 1_000);
     }
   };
   await untilDone(items / 3);
@@ -78,8 +79,9 @@ try {
   await untilDone((items * 2) / 3);
   console.log(`${seconds()}: the head is killed, and a new one started`);
   await cluster.restartHead();
+  await untilDone(items);
   for (;;) {
-    const { run } = await client.call("runs.get", { params: { runId: id } });
+    const { run } = await look();
     if (run.state === "succeeded") break;
     if (run.state === "failed" || run.state === "cancelled") throw new Error(JSON.stringify(run.error));
     await pause(2_000);
