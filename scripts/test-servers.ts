@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { pytest, type Sum } from "./pytest.ts";
+import { findActionlint } from "./servers/actionlint.ts";
 import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startKubernetes } from "./servers/kubernetes.ts";
@@ -75,6 +76,14 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   },
   mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },
   "mlflow-2": { tests: mlflowTests, start: () => startMlflow("2.22.5") },
+  delivery: {
+    tests: ["apps/cli/src/ci.test.ts"],
+    async start() {
+      const found = findActionlint();
+      if ("skipped" in found) return found;
+      return { variables: { ESPALIER_TEST_ACTIONLINT: found.path }, stop: async () => undefined };
+    },
+  },
   kubernetes: {
     tests: ["adapters/open-source/src/kubernetes-step-runner.test.ts"],
     async start() {

@@ -21,6 +21,7 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       summary: "Check the machine, the project and the stored data",
       load: () => import("./commands/doctor.ts"),
     },
+    ci: { summary: "Write a workflow for GitHub or GitLab", load: () => import("./commands/ci.ts") },
     up: { summary: "Run the control plane: API, schedules, monitors", load: () => import("./commands/up.ts") },
   },
   Pipelines: {

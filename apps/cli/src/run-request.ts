@@ -8,6 +8,7 @@ export interface RunRequestOptions extends CommonOptions {
   stack?: string;
   only?: string[];
   from?: string[];
+  until?: string[];
   force?: boolean;
   date?: string;
 }
@@ -20,6 +21,7 @@ export function withRunOptions(command: Command): Command {
     .option("--stack <name>", "the stack to run on")
     .option("--only <steps>", "only these steps, separated by commas; what they need must be cached", collectList)
     .option("--from <steps>", "these steps and all that depends on them", collectList)
+    .option("--until <steps>", "these steps and all that they need, nothing else", collectList)
     .option("--force", "run every step, cached or not")
     .option("--date <date>", "the logical date that run.date means");
 }
@@ -33,6 +35,7 @@ export async function runRequest(client: Client, pipeline: string | undefined, o
     options: {
       ...(options.only === undefined ? {} : { only: options.only }),
       ...(options.from === undefined ? {} : { from: options.from }),
+      ...(options.until === undefined ? {} : { until: options.until }),
       ...(options.force === undefined ? {} : { force: options.force }),
     },
   };

@@ -54,6 +54,10 @@ export {
   type TypescriptStep,
   type TypescriptStepContext,
 } from "./define-step.ts";
+export { type CommentFacts, pullRequestComment } from "./delivery/comment.ts";
+export { type Delivery, judgingSteps } from "./delivery/delivery.ts";
+export { githubWorkflow } from "./delivery/github-workflow.ts";
+export { gitlabPipeline } from "./delivery/gitlab-pipeline.ts";
 export { createEngine, type Engine } from "./engine/engine.ts";
 export { type Failpoint, failpoint, failpoints } from "./engine/failpoint.ts";
 export type {

@@ -80,8 +80,12 @@ export async function resumeRun(
       hint: run.state === "succeeded" ? "`espalier run` starts a new one." : "It goes on by itself.",
     });
   }
-  const { only, force } = run.options;
-  runScope(run.pipeline, definedOptions({ only, from }), dependenciesOf(run.pipeline));
+  const { only, until, force } = run.options;
+  runScope(
+    run.pipeline,
+    definedOptions({ only, from, until: from === undefined ? until : undefined }),
+    dependenciesOf(run.pipeline),
+  );
   await requireStack(plane, run, stack);
   await bringArtifacts(plane, run);
   const resumed = await plane.record.engine.createRun({
@@ -92,7 +96,7 @@ export async function resumeRun(
     stack,
     trigger: { kind: "resume", by, id: run.id },
     logicalDate: run.logicalDate ?? new Date(run.createdAt).toISOString(),
-    options: definedOptions({ only, force, from, resumes: run.id }),
+    options: definedOptions({ only, force, from, until: from === undefined ? until : undefined, resumes: run.id }),
     resolved: run.resolved,
     snapshots: run.snapshots,
   });

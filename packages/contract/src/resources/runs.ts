@@ -40,6 +40,8 @@ export const runOptionsSchema = z.strictObject({
   only: z.array(z.string()).optional(),
   /** These and all that depends on them run; the rest must be cached. */
   from: z.array(z.string()).optional(),
+  /** These and all that they need, through the cache as usual; nothing else. */
+  until: z.array(z.string()).optional(),
   /** true: no cache look-up. */
   force: z.boolean().optional(),
 });

@@ -12,19 +12,20 @@ type StepMode = "run" | "forced" | "reuse" | "out";
 export interface ScopeOptions {
   only?: readonly string[];
   from?: readonly string[];
+  until?: readonly string[];
   force?: boolean;
 }
 
 export type RunScope = ReadonlyMap<string, StepMode>;
 
-/** What `--only`, `--from` and `--force` mean for each step. `dependencies` holds the direct ones. */
+/** What `--only`, `--from`, `--until` and `--force` mean for each step. `dependencies` holds the direct ones. */
 export function runScope(
   pipeline: PipelineIr,
   options: ScopeOptions,
   dependencies: ReadonlyMap<string, readonly string[]>,
 ): RunScope {
   const names = Object.keys(pipeline.steps);
-  for (const name of [...(options.only ?? []), ...(options.from ?? [])]) {
+  for (const name of [...(options.only ?? []), ...(options.from ?? []), ...(options.until ?? [])]) {
     if (pipeline.steps[name] === undefined) {
       throw new EspalierError("INVALID_INPUT", `The pipeline ${pipeline.name} has no step named ${name}`, {
         hint: didYouMean(name, names, "steps"),
@@ -32,6 +33,15 @@ export function runScope(
     }
   }
   const normal: StepMode = options.force === true ? "forced" : "run";
+  if (options.until !== undefined) {
+    if (options.only !== undefined || options.from !== undefined) {
+      throw new EspalierError("INVALID_INPUT", "`--until` goes together with neither `--only` nor `--from`");
+    }
+    const { until } = options;
+    const needed = (name: string): boolean =>
+      until.includes(name) || until.some((wanted) => reaches(wanted, name, dependencies));
+    return new Map(names.map((name) => [name, needed(name) ? normal : "out"]));
+  }
   if (options.only === undefined && options.from === undefined) return new Map(names.map((name) => [name, normal]));
   const asked = new Set(options.only);
   for (const name of options.from ?? []) {

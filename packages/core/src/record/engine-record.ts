@@ -30,6 +30,8 @@ export interface RunOptions {
   only?: string[];
   /** These and all that depends on them run; the rest must be cached. */
   from?: string[];
+  /** These and all that they need, through the cache as usual; nothing else. */
+  until?: string[];
   /** true: no cache look-up. */
   force?: boolean;
   /** The failed or cancelled run that this one continues. */

@@ -1,0 +1,181 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Client, Plan } from "@espalier/contract";
+import {
+  type Delivery,
+  EspalierError,
+  githubWorkflow,
+  gitlabPipeline,
+  judgingSteps,
+  type PipelineIr,
+  pullRequestComment,
+} from "@espalier/core";
+import { findPipeline, findProject, loadProject, wholePipeline } from "@espalier/host";
+import type { Command } from "commander";
+import { stringify } from "yaml";
+import { type CommonOptions, collectList, commandGroup, subcommand } from "../project-command.ts";
+import { withSession } from "../session.ts";
+import { printJson, printLine } from "../terminal/output.ts";
+import { version } from "../version.ts";
+
+const vendors = {
+  github: { file: (pipeline: string) => `.github/workflows/espalier-${pipeline}.yml`, write: githubWorkflow },
+  gitlab: { file: () => ".gitlab-ci.yml", write: gitlabPipeline },
+} as const;
+
+export function command(): Command {
+  const group = commandGroup(
+    "ci",
+    "Continuous integration: a workflow for the project, and what it says on a pull request.",
+  );
+  subcommand(
+    group,
+    "init <vendor>",
+    "Write a workflow for `github` or `gitlab`: plan and evaluate on a pull request, run and promote through stacks on merge",
+  )
+    .option("--pipeline <pipeline>", "the pipeline (default: the project's only one, or `train`)")
+    .option("--stacks <stacks>", "stacks in the order of promotion (default: the project's default stack)", collectList)
+    .option("--branch <branch>", "the branch that is delivered", "main")
+    .option("--secrets <names>", "variables that the vendor keeps secret", collectList)
+    .option("--force", "replace a file that is there")
+    .action(init);
+  subcommand(group, "comment", "Markdown of a plan and a run, with the metrics beside those of the newest whole run")
+    .requiredOption("--plan <file>", "what `espalier plan --json` printed")
+    .requiredOption("--run <file>", "what `espalier run --json` printed")
+    .option("--against <run>", "the run to compare with")
+    .action(comment);
+  return group;
+}
+
+interface InitOptions extends CommonOptions {
+  pipeline?: string;
+  stacks?: string[];
+  branch: string;
+  secrets?: string[];
+  force?: boolean;
+}
+
+async function init(vendor: string, options: InitOptions): Promise<void> {
+  if (!Object.hasOwn(vendors, vendor)) {
+    throw new EspalierError("INVALID_INPUT", `There is no generator for \`${vendor}\``, {
+      hint: `There are: ${Object.keys(vendors).join(", ")}.`,
+    });
+  }
+  const { file, write } = vendors[vendor as keyof typeof vendors];
+  const directory = await findProject(options.project ?? process.cwd());
+  const delivery = await deliveryOf(directory, options);
+  const path = join(directory, file(delivery.pipeline));
+  const text = `${heading(vendor, delivery)}${stringify(write(delivery), { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  const same = existsSync(path) && readFileSync(path, "utf8") === text;
+  if (existsSync(path) && !same && options.force !== true) {
+    throw new EspalierError("ALREADY_EXISTS", `${path} is there already, and differs`, {
+      at: path,
+      hint: "`--force` replaces it.",
+    });
+  }
+  if (!same) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+  if (options.json) return printJson({ path, ...delivery });
+  printLine(`${same ? "unchanged" : "written"}  ${path}`);
+  printLine(
+    `A pull request plans and runs \`${delivery.pipeline}\` until ${delivery.until.join(", ")}; ${delivery.branch} runs it on ${delivery.stacks.join(", then ")}.`,
+  );
+  if (delivery.secrets.length > 0) printLine(`Keep at ${vendor}: ${delivery.secrets.join(", ")}`);
+}
+
+async function deliveryOf(directory: string, options: InitOptions): Promise<Delivery> {
+  const project = await loadProject(directory);
+  const parsed = await findPipeline(directory, options.pipeline ?? "train");
+  const pipeline: PipelineIr = wholePipeline(parsed);
+  const stacks = options.stacks ?? [project.defaultStack];
+  for (const stack of stacks) {
+    if (project.stacks[stack] !== undefined) continue;
+    throw new EspalierError("INVALID_CONFIG", `The project has no stack \`${stack}\``, {
+      at: project.locate(["stacks"]),
+      hint: `It has: ${Object.keys(project.stacks).join(", ")}.`,
+    });
+  }
+  const ofSteps = Object.values(pipeline.steps).flatMap(({ secrets = [] }) => secrets);
+  return {
+    pipeline: pipeline.name,
+    until: judgingSteps(pipeline),
+    stacks,
+    branch: options.branch,
+    secrets: [...new Set(["DATABASE_URL", ...ofSteps, ...(options.secrets ?? [])])].sort(),
+    version,
+  };
+}
+
+const heading = (vendor: string, { pipeline, stacks }: Delivery): string =>
+  `# Written by \`espalier ci init ${vendor} --pipeline ${pipeline} --stacks ${stacks.join(",")}\`; yours to change.
+# Runs share their record and cache only by a database (DATABASE_URL) and a store that every job reaches.
+`;
+
+interface CommentOptions extends CommonOptions {
+  plan: string;
+  run: string;
+  against?: string;
+}
+
+async function comment(options: CommentOptions): Promise<void> {
+  const plan = readJson(options.plan) as Plan | { error: { code: string; message: string; hint?: string } };
+  const run = readJson(options.run) as {
+    run?: { id: string; pipeline: string; stack: string };
+    error?: { code: string; message: string; hint?: string; details?: { runId?: string } };
+  };
+  await withSession({ ...options, looksOnly: true }, async ({ client }) => {
+    const id = run.run?.id ?? run.error?.details?.runId;
+    const detail = id === undefined ? undefined : await client.call("runs.get", { params: { runId: id } });
+    const pipeline = "pipeline" in plan ? plan.pipeline : (detail?.run.pipeline ?? "");
+    const against = options.against ?? (await newestWhole(client, pipeline, id));
+    const planned = "steps" in plan ? plan.steps : [];
+    const states = new Map(detail?.steps.filter(({ branch }) => branch === -1).map((step) => [step.step, step]));
+    const text = pullRequestComment({
+      pipeline,
+      stack: "stack" in plan ? plan.stack : (detail?.run.stack ?? ""),
+      steps: planned.map(({ step, action, reason }) => ({ step, action, reason, state: states.get(step)?.state })),
+      problems: "problems" in plan ? plan.problems : [],
+      ...(run.error === undefined ? {} : { error: run.error }),
+      ...(against === undefined ? {} : { against }),
+      metrics: id === undefined ? [] : await differences(client, id, against),
+    });
+    if (options.json) printJson({ markdown: text });
+    else process.stdout.write(text);
+  });
+}
+
+/** Of what was delivered, not of what other pull requests tried. */
+async function newestWhole(client: Client, pipeline: string, own: string | undefined): Promise<string | undefined> {
+  const { items } = await client.call("runs.list", { query: { pipeline, state: "succeeded", limit: 100 } });
+  const whole = items.find(
+    ({ id, options }) => id !== own && options.until === undefined && options.only === undefined,
+  );
+  return whole?.id;
+}
+
+async function differences(client: Client, id: string, against: string | undefined) {
+  const asNumber = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+  if (against === undefined) {
+    const { items } = await client.call("runs.metrics", { params: { runId: id }, query: { limit: 1_000 } });
+    return items.map(({ stepName, key, value }) => ({ step: stepName, key, before: undefined, now: asNumber(value) }));
+  }
+  const { metrics } = await client.call("runs.compare", { query: { ids: `${against},${id}` } });
+  return metrics.map(({ step, key, values: [before, now] }) => ({
+    ...{ step, key },
+    before: asNumber(before),
+    now: asNumber(now),
+  }));
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new EspalierError("INVALID_INPUT", `${path} holds no JSON document of Espalier: ${String(cause)}`, {
+      cause,
+      at: path,
+    });
+  }
+}
