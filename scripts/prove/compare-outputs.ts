@@ -40,7 +40,7 @@ async function compareEquivalent({ name, declared, paths }: Pair): Promise<Verdi
 }
 
 /** The greatest difference of two numbers at one place; infinite where anything else differs. */
-export function numericDifference(one: unknown, other: unknown): number {
+function numericDifference(one: unknown, other: unknown): number {
   if (typeof one === "number" && typeof other === "number") return Math.abs(one - other);
   if (typeof one === "object" && typeof other === "object" && one !== null && other !== null) {
     const keys = new Set([...Object.keys(one), ...Object.keys(other)]);

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "./free-port.ts";
 import { pythonPrograms } from "./python-programs.ts";
 
-export const rayVersion = "2.60.0";
+const rayVersion = "2.60.0";
 
 export interface RayCluster {
   /** Of the job server on the head. */

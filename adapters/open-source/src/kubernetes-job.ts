@@ -2,7 +2,7 @@ import { EspalierError, type StepSpec } from "@espalier/core";
 import type { KubernetesConfig } from "./kubernetes-config.ts";
 
 /** On jobs and pods. */
-export const attemptLabel = "espalier.dev/attempt";
+const attemptLabel = "espalier.dev/attempt";
 /** On a job that was asked to end; what became of it is `cancelled` then, whatever else Kubernetes says. */
 export const cancelledAnnotation = "espalier.dev/cancelled";
 

@@ -1,7 +1,7 @@
 import { type ErrorCode, EspalierError } from "@espalier/core";
 
 /** Of an answer that is a Python traceback, the line that says what happened. */
-export function lastWords(text: string): string {
+function lastWords(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const said = text.includes("Traceback (most recent call last)") ? lines.at(-1) : lines[0];
   return (said ?? "").trim().slice(0, 500);
