@@ -15,7 +15,7 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 /**
  * A POSIX shell script that runs a gang on this machine: a process a member, all in one process group. The first that fails gives the exit
  * code, and the others are stopped. A member tells its end through a FIFO, since `wait` can not wait for whoever ends first. Traps have a body: an ignored
- * signal would stay ignored in the members.
+ * signal would stay ignored in the members; a subshell forgets it, and would end without a word.
  */
 export function gangCommand({ nodes, command, folder, port, graceSeconds }: GangOptions): string {
   const seconds = Math.max(1, Math.ceil(graceSeconds));
@@ -26,6 +26,7 @@ export ESPALIER_NODES=${nodes} MASTER_ADDR=127.0.0.1 MASTER_PORT=${port}
 rank=0
 while [ "$rank" -lt ${nodes} ]; do
   (
+    trap ':' TERM INT HUP
     export ESPALIER_NODE_RANK="$rank"
     if [ "$rank" -gt 0 ]; then
       mine=${quote(`${folder}/ranks/`)}"$rank"

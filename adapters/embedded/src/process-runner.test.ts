@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -53,6 +53,36 @@ test("a step killed while its identity was being written is lost, not awaited fo
     expect(await createProcessRunner().status(folder)).toMatchObject({ state: "lost" });
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("what began in another control plane's folder is ended and lost; a folder reached by another path is the same", async () => {
+  const root = mkdtempSync(join(tmpdir(), "espalier-foreign-"));
+  try {
+    for (const name of ["one/a", "two"]) mkdirSync(join(root, name), { recursive: true });
+    symlinkSync(join(root, "one"), join(root, "linked"));
+    const attemptDirectory = join(root, "one/a");
+    const variables = { PATH: process.env.PATH ?? "" };
+    const work = {
+      kind: "local",
+      command: "exec sleep 600",
+      workingDirectory: root,
+      attemptDirectory,
+      variables,
+    } as const;
+    const own = createProcessRunner({ attemptsFolder: join(root, "one") });
+    const handle = await own.submit({ attemptId: "a", label: "foreign", work, resources: {}, graceSeconds: 1 });
+    await vi.waitUntil(() => readFileSync(join(handle, "identity"), { encoding: "utf8", flag: "a+" }).includes("\n"));
+    const linked = createProcessRunner({ attemptsFolder: join(root, "linked") });
+    await vi.waitUntil(async () => (await linked.status(handle)).state === "running");
+    const other = createProcessRunner({ attemptsFolder: join(root, "two") });
+    expect(await other.status(handle)).toMatchObject({
+      state: "lost",
+      message: expect.stringContaining("another control plane"),
+    });
+    await vi.waitUntil(async () => (await linked.status(handle)).state === "lost", { timeout: 30_000 });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
   }
 });
 

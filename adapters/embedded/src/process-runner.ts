@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { open, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -28,7 +28,12 @@ export interface ProcessRunnerOptions {
  */
 export function createProcessRunner({ attemptsFolder }: ProcessRunnerOptions = {}): StepRunner {
   const children = new Map<string, ChildProcess>();
-  const isForeign = (folder: string): boolean => attemptsFolder !== undefined && dirname(folder) !== attemptsFolder;
+  /** By what the paths lead to: a project may be opened by another way than the last time. What is gone is no business of this question. */
+  const isForeign = async (folder: string): Promise<boolean> => {
+    if (attemptsFolder === undefined || dirname(folder) === attemptsFolder) return false;
+    const [theirs, ours] = await Promise.all([realPathOf(dirname(folder)), realPathOf(attemptsFolder)]);
+    return theirs !== undefined && theirs !== ours;
+  };
 
   async function submit(spec: StepSpec): Promise<string> {
     const { work } = spec;
@@ -87,7 +92,7 @@ export function createProcessRunner({ attemptsFolder }: ProcessRunnerOptions = {
 
   /** A child that was just born has no identity on disk yet, and is no lost one for that. */
   async function currentStatus(folder: string): Promise<StepStatus> {
-    if (isForeign(folder)) {
+    if (await isForeign(folder)) {
       // Still running, if that folder is of this machine: it must not go on beside the attempt that follows it.
       await signalGroup(folder, undefined, "SIGKILL");
       return { state: "lost", message: `it ran in ${folder}, of another control plane` };
@@ -190,6 +195,15 @@ async function readLog(folder: string, offset: number): Promise<{ bytes: Uint8Ar
     return { bytes: buffer.subarray(0, bytesRead), next: offset + bytesRead };
   } finally {
     await file.close();
+  }
+}
+
+async function realPathOf(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isMissing(error, "ENOENT")) return undefined;
+    throw error;
   }
 }
 

@@ -86,7 +86,7 @@ function podOf(config: KubernetesConfig, spec: StepSpec, { name, image, nodes, l
     automountServiceAccountToken: config.service_account !== undefined,
     enableServiceLinks: false,
     ...(config.service_account === undefined ? {} : { serviceAccountName: config.service_account }),
-    ...(config.host_network === true ? { hostNetwork: true } : {}),
+    ...(config.host_network === true ? { hostNetwork: true, dnsPolicy: "ClusterFirstWithHostNet" } : {}),
     ...(nodes === 1 ? {} : { subdomain: name }),
     ...(Object.keys(selector).length === 0 ? {} : { nodeSelector: selector }),
     ...(config.tolerations === undefined ? {} : { tolerations: config.tolerations }),
