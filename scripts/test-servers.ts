@@ -8,6 +8,7 @@ import { startKubernetes } from "./servers/kubernetes.ts";
 import { startMlflowServer } from "./servers/mlflow.ts";
 import { type MlflowVersion, mlflowPrograms, withoutMlflowVariables } from "./servers/mlflow-environment.ts";
 import { preparePodman } from "./servers/podman.ts";
+import { findPrometheus } from "./servers/prometheus.ts";
 import { pythonPrograms } from "./servers/python-programs.ts";
 import { startRay } from "./servers/ray.ts";
 import { startServing } from "./servers/serving.ts";
@@ -94,6 +95,14 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
         ESPALIER_TEST_KUBERNETES_IMAGE: cluster.image,
       };
       return { variables, stop: cluster.stop };
+    },
+  },
+  prometheus: {
+    tests: ["scenarios/prometheus"],
+    async start() {
+      const found = findPrometheus();
+      if ("skipped" in found) return found;
+      return { variables: { ESPALIER_TEST_PROMETHEUS: "installed" }, stop: async () => undefined };
     },
   },
   ray: {

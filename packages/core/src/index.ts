@@ -222,6 +222,14 @@ export {
   type ModelSignature,
   modelSignatureSchema,
 } from "./model/signature.ts";
+export { grafanaDashboard } from "./observability/grafana.ts";
+export {
+  alertmanagerConfiguration,
+  prometheusConfiguration,
+  prometheusRules,
+  rulesFile,
+} from "./observability/prometheus.ts";
+export type { Watched } from "./observability/watched.ts";
 export { addReferrer, attach, readReferrers, referrersTag, subjectOf } from "./oci/attachments.ts";
 export { type BaseImage, environmentOf, openBaseImage } from "./oci/base-image.ts";
 export {

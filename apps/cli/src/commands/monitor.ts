@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { exportMonitoring } from "../monitor-export.ts";
 import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
@@ -10,6 +11,15 @@ export function command(): Command {
     .option("--limit <number>", "at most this many", "20")
     .action(show);
   subcommand(monitor, "run <name>", "Judge a window now").option("--as-of <date>", "the window's end").action(run);
+  subcommand(
+    monitor,
+    "export <target>",
+    `Scrape configuration, alerting rules and routes (prometheus), or a dashboard (grafana), of all monitors and endpoints`,
+  )
+    .requiredOption("--out <folder>", "where the files go")
+    .option("--alertmanager <address>", "host:port of the Alertmanager that Prometheus tells")
+    .option("--webhook <url>", "prometheus: write alertmanager.yml too, which tells this address")
+    .action(exportMonitoring);
   return monitor;
 }
 

@@ -1,7 +1,9 @@
 import { runStates } from "@espalier/core";
-import type { Registry } from "prom-client";
+import type { Gauge as GaugeOf, Registry } from "prom-client";
 import type { ControlPlane } from "../control-plane.ts";
+import { projectMonitors } from "../monitoring/plane-monitors.ts";
 
+const reportStatuses = ["ok", "alert", "insufficient"] as const;
 const registries = new WeakMap<ControlPlane, Registry>();
 
 /** The control plane about itself, for Prometheus. The library is loaded when the first scraper comes. */
@@ -25,6 +27,36 @@ async function makeRegistry(plane: ControlPlane): Promise<Registry> {
       }
     },
   });
+  measureMonitors(plane, registry, Gauge);
   registries.set(plane, registry);
   return registry;
+}
+
+/** What monitors last said, so that people who watch Prometheus hear of it there. */
+function measureMonitors(plane: ControlPlane, registry: Registry, Gauge: typeof GaugeOf): void {
+  const labelNames = ["monitor", "endpoint", "kind"];
+  const windowEnd = new Gauge({
+    name: "espalier_monitor_window_end_timestamp_seconds",
+    help: "End of the newest window that the monitor judged",
+    labelNames,
+    registers: [registry],
+  });
+  new Gauge({
+    name: "espalier_monitor_status",
+    help: "1 for the status of the monitor's newest report, 0 for the others",
+    labelNames: [...labelNames, "status"],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      windowEnd.reset();
+      for (const { name: monitor, endpoint, kind } of await projectMonitors(plane)) {
+        const [last] = (await plane.record.monitors.reports(monitor, { limit: 1 })).items;
+        if (last === undefined) continue;
+        for (const status of reportStatuses) {
+          this.set({ monitor, endpoint, kind, status }, last.status === status ? 1 : 0);
+        }
+        windowEnd.set({ monitor, endpoint, kind }, last.windowEnd / 1_000);
+      }
+    },
+  });
 }

@@ -100,6 +100,8 @@ async function heardStatus(context: RunContext, attemptId: string, told: Ended["
 
 /** Lets go at once even if the runner is slow to notice the signal. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // When the race is lost, or was over before it began, a later rejection has nobody else to hear it.
+  promise.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(signal.reason);
@@ -108,8 +110,6 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // When the race is lost, a later rejection has nobody else to hear it.
-    promise.catch(() => undefined);
   }
 }
 
