@@ -34,7 +34,7 @@ const writers: Readonly<Record<string, (watched: Watched, options: ExportOptions
     [`espalier-${watched.project}.json`]: `${JSON.stringify(grafanaDashboard(watched), undefined, 2)}\n`,
   }),
 };
-export const exportTargets = Object.keys(writers);
+const exportTargets = Object.keys(writers);
 
 const yaml = (document: Json): string => stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
 

@@ -27,7 +27,7 @@ function parseCommandExpression(inner: string): CommandExpression {
   if (kind !== undefined && name !== undefined) return { kind: kind as "inputs", name };
   if (text === "run.date" || text === "checkpoint.dir") return { kind: text };
   throw new EspalierError("INVALID_PIPELINE", `\`\${{ ${text} }}\` is not known inside a command`, {
-    hint: "There are inputs.x, outputs.x, params.x, trial.x, run.date and checkpoint.dir; conditions and loops are `when:` and `map:`.",
+    hint: "There are inputs.x, outputs.x, params.x, run.date and checkpoint.dir; conditions and loops are `when:` and `map:`.",
   });
 }
 

@@ -30,7 +30,18 @@ export const commands: Check = (context) =>
           ),
         ];
       }
-      if (expression.kind === "run.date" || expression.kind === "trial") return [];
+      if (expression.kind === "run.date") return [];
+      if (expression.kind === "trial") {
+        const hint = "Searches over trials come with a later version; `map:` runs a step once for each item of a list.";
+        return [
+          fault(
+            "command-name",
+            path,
+            `the command names \`trial.${expression.name}\`, and the step has no trials`,
+            hint,
+          ),
+        ];
+      }
       const known =
         expression.kind === "params" ? parameterNames(context, step) : Object.keys(step[expression.kind] ?? {});
       if (known.includes(expression.name)) return [];
