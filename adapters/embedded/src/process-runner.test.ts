@@ -72,9 +72,8 @@ test("what began in another control plane's folder is ended and lost; a folder r
     } as const;
     const own = createProcessRunner({ attemptsFolder: join(root, "one") });
     const handle = await own.submit({ attemptId: "a", label: "foreign", work, resources: {}, graceSeconds: 1 });
-    await vi.waitUntil(() => readFileSync(join(handle, "identity"), { encoding: "utf8", flag: "a+" }).includes("\n"));
     const linked = createProcessRunner({ attemptsFolder: join(root, "linked") });
-    await vi.waitUntil(async () => (await linked.status(handle)).state === "running");
+    await vi.waitUntil(async () => (await linked.status(handle)).state === "running", { timeout: 30_000 });
     const other = createProcessRunner({ attemptsFolder: join(root, "two") });
     expect(await other.status(handle)).toMatchObject({
       state: "lost",
