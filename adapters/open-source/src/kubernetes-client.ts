@@ -23,15 +23,12 @@ export interface KubernetesApi {
   remove(group: string, kind: string, name: string, context?: CallContext): Promise<void>;
   /** Text of the container of a pod, at most 1 MiB; empty while there is none, and once it is gone. */
   podLog(name: string, context?: CallContext): Promise<string>;
-  /** Resolves once there is another version of the object than `seen`, or after at most `seconds`. */
-  changed(group: string, kind: string, seen: KubernetesObject, seconds: number, context?: CallContext): Promise<void>;
 }
 
 const objectSchema = z.looseObject({
   metadata: z.looseObject({
     name: z.string(),
     uid: z.string().optional(),
-    resourceVersion: z.string().optional(),
     creationTimestamp: z.string().nullish(),
     annotations: z.record(z.string(), z.string()).nullish(),
     labels: z.record(z.string(), z.string()).nullish(),
@@ -48,9 +45,6 @@ interface Sent {
   what: string;
   body?: object;
   contentType?: string;
-  /** Called with the bytes as they come; the answer's text is then empty. */
-  onData?: (chunk: Buffer) => void;
-  milliseconds?: number;
   context?: CallContext | undefined;
 }
 
@@ -58,7 +52,7 @@ interface Sent {
 export function connectKubernetes(config: KubernetesConfig): KubernetesApi {
   async function send(sent: Sent): Promise<{ status: number; text: string }> {
     const access = await kubernetesAccess(config);
-    const timeout = AbortSignal.timeout(sent.milliseconds ?? requestMilliseconds);
+    const timeout = AbortSignal.timeout(requestMilliseconds);
     const signal = sent.context?.signal ? AbortSignal.any([sent.context.signal, timeout]) : timeout;
     try {
       return await exchange(access, sent, signal);
@@ -123,33 +117,12 @@ export function connectKubernetes(config: KubernetesConfig): KubernetesApi {
       if (status !== 200) throw fromKubernetesAnswer(status, text, what);
       return text;
     },
-    async changed(group, kind, { metadata: { name, resourceVersion = "" } }, seconds, context) {
-      const what = `watching ${kind} ${name}`;
-      const over = new AbortController();
-      const signal = context?.signal ? AbortSignal.any([context.signal, over.signal]) : over.signal;
-      const query = new URLSearchParams({
-        watch: "true",
-        fieldSelector: `metadata.name=${name}`,
-        timeoutSeconds: String(seconds),
-        resourceVersion,
-      });
-      const path = `${await pathOf(group, kind)}?${query}`;
-      try {
-        const milliseconds = (seconds + 10) * 1_000;
-        const onData = (): void => over.abort();
-        const { status } = await send({ method: "GET", path, what, onData, milliseconds, context: { signal } });
-        // 410: the version is too old to go on from, so that much has changed since.
-        if (status !== 200 && status !== 410) throw fromKubernetesAnswer(status, "", what);
-      } catch (error) {
-        if (!over.signal.aborted) throw error;
-      }
-    },
   };
 }
 
 function exchange(
   access: KubernetesAccess,
-  { method, path, body, contentType = "application/json", onData }: Sent,
+  { method, path, body, contentType = "application/json" }: Sent,
   signal: AbortSignal,
 ): Promise<{ status: number; text: string }> {
   const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -169,7 +142,7 @@ function exchange(
     const open = access.server.startsWith("http:") ? requestPlain : request;
     const sent = open(`${access.server}${path}`, options, (response) => {
       const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => (onData === undefined ? chunks.push(chunk) : onData(chunk)));
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", (error) => reject(signal.aborted ? signal.reason : error));
       response.on("end", () =>
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),

@@ -33,7 +33,7 @@ function meaningOf(status: number, message: string): Meaning {
   if (status === 403) {
     return {
       code: "PERMISSION_DENIED",
-      hint: "The account needs create, get, list, watch, patch and delete on jobs, create on secrets and services, get and list on pods, pods/log and events.",
+      hint: "The account needs create, get, list, patch and delete on jobs, create on secrets and services, get and list on pods, pods/log and events.",
     };
   }
   if (status === 404) return { code: "NOT_FOUND", hint: "Does the namespace exist?" };

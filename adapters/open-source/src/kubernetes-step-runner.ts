@@ -12,7 +12,6 @@ export interface KubernetesHost {
 }
 
 const defaultPullSeconds = 300;
-const watchSeconds = 60;
 const batch = "batch/v1";
 const eventSchema = z.looseObject({ type: z.string().nullish(), message: z.string().nullish() });
 
@@ -46,18 +45,16 @@ export function createKubernetesStepRunner(
     return events.flatMap((event) => eventSchema.parse(event).message ?? []);
   }
 
-  async function look(name: string, context?: CallContext): Promise<{ status: StepStatus; job?: KubernetesObject }> {
+  async function status(name: string, context?: CallContext): Promise<StepStatus> {
     const job = await api.read(batch, "jobs", name, context);
-    if (job === undefined) return { status: { state: "lost", message: `Kubernetes no longer has job ${name}` } };
+    if (job === undefined) return { state: "lost", message: `Kubernetes no longer has job ${name}` };
     const pods = await podsOf(name, context);
     const warnings = pods.length === 0 ? await warningsOf(name, context) : [];
     const pullSeconds = config.pull_seconds ?? defaultPullSeconds;
     const told = statusOfJob({ job, pods, warnings, pullSeconds, nowMilliseconds: Date.now() });
     if (told.gaveUp) await api.remove(batch, "jobs", name, context);
-    return { status: told.status, job };
+    return told.status;
   }
-
-  const status = async (name: string, context?: CallContext): Promise<StepStatus> => (await look(name, context)).status;
 
   return {
     sharesFiles: false,
@@ -76,13 +73,6 @@ export function createKubernetesStepRunner(
       // Not deleted, so that what became of it can still be asked: its deadline passes, and it goes with all that has ended.
       const annotations = { [cancelledAnnotation]: "true" };
       await api.patch(batch, "jobs", name, { metadata: { annotations }, spec: { activeDeadlineSeconds: 1 } }, context);
-    },
-    async wait(name, context) {
-      for (;;) {
-        const { status: told, job } = await look(name, context);
-        if (job === undefined || (told.state !== "pending" && told.state !== "running")) return told;
-        await api.changed(batch, "jobs", job, watchSeconds, context);
-      }
     },
   };
 }
