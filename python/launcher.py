@@ -47,6 +47,14 @@ class Over(Exception):
     """The control plane says that this attempt has ended."""
 
 
+class Behind(Exception):
+    """The control plane that took over from another has less of a file than was sent; it says from where to go on."""
+
+    def __init__(self, next_offset):
+        super().__init__(str(next_offset))
+        self.next = next_offset
+
+
 class Server:
     def __init__(self, manifest_url, token):
         self.manifest_url = manifest_url
@@ -69,7 +77,8 @@ class Server:
                     raise Expired(url)
                 # Its token dies with the attempt.
                 if error.code in (401, 409) and self._is_ours(url):
-                    raise Over(text)
+                    behind = _next_offset(text) if error.code == 409 else None
+                    raise Over(text) if behind is None else Behind(behind)
                 if error.code != 429 and error.code < 500:
                     raise LauncherError("%s %s answered %d: %s" % (method, _without_query(url), error.code, text[:500]))
                 problem = "answered %d" % error.code
@@ -112,6 +121,15 @@ class Server:
         url = "%s/%s?offset=%d" % (self.base, name, offset)
         with self.request("POST", url, data, {"Content-Type": "application/octet-stream"}) as response:
             return json.loads(response.read())
+
+
+def _next_offset(text):
+    """Of the error of an append that leaves a gap: `{error: {details: {next}}}`."""
+    try:
+        found = json.loads(text)["error"]["details"]["next"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _without_query(url):
@@ -234,7 +252,11 @@ class Sender(threading.Thread):
         return data
 
     def _append(self, name, data):
-        reply = self.server.append(name, self.offsets[name], data)
+        try:
+            reply = self.server.append(name, self.offsets[name], data)
+        except Behind as behind:
+            self.offsets[name] = behind.next
+            return
         self.offsets[name] = reply["next"]
         if reply.get("cancel"):
             self.on_cancel()
@@ -487,7 +509,7 @@ def main():
     root = tempfile.mkdtemp(prefix="espalier-", dir=os.environ.get("ESPALIER_WORK"))
     try:
         return run(server, root)
-    except Over as error:
+    except (Over, Behind) as error:
         sys.stderr.write("espalier launcher: the attempt is over: %s\n" % error)
         return LAUNCHER_FAILED
     except (LauncherError, OSError) as error:

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -105,6 +105,10 @@ async function plane(request: IncomingMessage, response: ServerResponse): Promis
   const reply = (value: unknown): void => void response.writeHead(200).end(JSON.stringify(value));
   if (name === "manifest") return reply(site.manifest);
   if (name === "log") {
+    if (Number(searchParams.get("offset")) > site.log.length) {
+      const details = { next: site.log.length };
+      return void response.writeHead(409).end(JSON.stringify({ error: { code: "CONFLICT", message: "gap", details } }));
+    }
     site.log += body.slice(Math.max(0, site.log.length - Number(searchParams.get("offset"))));
     return reply({ next: site.log.length, cancel: false });
   }
@@ -218,6 +222,25 @@ test.each([401, 409])("an attempt that is over elsewhere stops its step: %d", as
   const { code, stderr } = await launch();
   expect(code).toBe(70);
   expect(stderr).toContain("the attempt is over");
+});
+
+test("a control plane that took over and has no log yet gets all of it", async () => {
+  site.manifest.command = `wait_for() { until test -e ${folder}/$1; do sleep 0.1; done; }; echo begun; wait_for heard; echo more; wait_for taken; echo done >$ESPALIER_OUTPUTS/out; echo ended`;
+  site.manifest.inputs = {};
+  let tookOver = false;
+  site.plane = (name) => {
+    if (name !== "log") return 200;
+    if (site.log !== "" && !tookOver) {
+      tookOver = true;
+      site.log = "";
+      writeFileSync(join(folder, "taken"), "");
+    }
+    writeFileSync(join(folder, "heard"), "");
+    return 200;
+  };
+  expect((await launch()).code).toBe(0);
+  expect(tookOver).toBe(true);
+  expect(site.log).toBe("begun\nmore\nended\n");
 });
 
 test("a step that fails uploads nothing and keeps its exit code", async () => {

@@ -296,6 +296,7 @@ export type {
   CachedResult,
   EngineChange,
   EngineRecord,
+  Lease,
   NewRun,
   RunOptions,
   RunRow,

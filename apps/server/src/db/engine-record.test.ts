@@ -59,9 +59,14 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
       await expect(
         first.engine.moveRun(run.id, run.leaseEpoch, { from: ["queued"], to: "running" }),
       ).rejects.toMatchObject({ code: "CONFLICT" });
-      expect(await first.engine.renewLease(run.id, run.leaseEpoch, 60)).toBe(false);
-      expect(await second.engine.renewLease(run.id, taken?.leaseEpoch ?? 0, 60)).toBe(true);
     }
+    const [cancelled] = runs;
+    await second.engine.requestCancel(cancelled?.id ?? "");
+    const leases = (claimed: typeof early) => claimed.map((run) => ({ runId: run.id, epoch: run.leaseEpoch }));
+    expect(await first.engine.renewLeases(leases(early), 60)).toEqual([]);
+    const renewed = await second.engine.renewLeases([...leases(early), ...leases(late)], 60);
+    expect(renewed.map(({ runId }) => runId).sort()).toEqual(late.map((run) => run.id).sort());
+    expect(renewed.filter((lease) => lease.cancelRequested).map((lease) => lease.runId)).toEqual([cancelled?.id]);
     expect(await first.engine.claimRuns("one", 60)).toEqual([]);
   });
 

@@ -354,3 +354,25 @@ test("a run cancelled while its step is being prepared never starts it", async (
   expect(await shop.finish(id)).toEqual({ a: "cancelled", b: "cancelled", c: "cancelled" });
   expect(shop.started).toEqual([]);
 });
+
+test("a lease is renewed from the claim on, however long it takes to read the run", async () => {
+  const shop = workshop({}, { leaseSeconds: 0.03 });
+  const renewed = Promise.withResolvers<void>();
+  const { steps, renewLeases } = shop.record;
+  let reading = 0;
+  shop.record.steps = async (runId) => {
+    if (++reading === 1) await renewed.promise;
+    return steps(runId);
+  };
+  shop.record.renewLeases = async (leases, seconds) => {
+    const kept = await renewLeases(leases, seconds);
+    if (kept.length > 0) renewed.resolve();
+    return kept;
+  };
+  await shop.engine.start();
+  expect(await shop.finish(await shop.run({ steps: chain }))).toEqual({
+    a: "succeeded",
+    b: "succeeded",
+    c: "succeeded",
+  });
+});

@@ -20,6 +20,8 @@ export interface Engine {
 }
 
 interface Driven {
+  /** Of the claim: the lease is renewed from then on, not only once all of the run is read. */
+  epoch: number;
   letGo: AbortController;
   context?: RunContext;
   done: Promise<void>;
@@ -95,7 +97,7 @@ export function createEngine(options: EngineOptions): Engine {
       const before = driven.get(run.id);
       before?.letGo.abort(new LetGo("claimed again"));
       const letGo = new AbortController();
-      const entry: Driven = { letGo, done: Promise.resolve() };
+      const entry: Driven = { epoch: run.leaseEpoch, letGo, done: Promise.resolve() };
       driven.set(run.id, entry);
       entry.done = (before?.done ?? Promise.resolve())
         .then(() => drive(run, letGo, entry))
@@ -109,8 +111,25 @@ export function createEngine(options: EngineOptions): Engine {
     const entry = driven.get(runId);
     if (!entry) return;
     const run = await record.run(runId);
-    if (run?.cancelRequested) entry.context?.cancel.abort();
+    hear(entry, run?.cancelRequested === true);
+  }
+
+  function hear(entry: Driven, cancelRequested: boolean): void {
+    if (cancelRequested) entry.context?.cancel.abort();
     entry.context?.poke();
+  }
+
+  async function renew(): Promise<void> {
+    const held = new Map([...driven]);
+    if (held.size === 0) return;
+    const leases = [...held].map(([runId, { epoch }]) => ({ runId, epoch }));
+    const renewed = await record.renewLeases(leases, options.leaseSeconds);
+    const kept = new Map(renewed.map((lease) => [lease.runId, lease]));
+    for (const [runId, entry] of held) {
+      const lease = kept.get(runId);
+      if (lease) hear(entry, lease.cancelRequested);
+      else entry.letGo.abort(new LetGo("the lease is lost"));
+    }
   }
 
   /** Renews leases and looks for what other processes left or asked for; local changes arrive by `wake`. */
@@ -121,17 +140,13 @@ export function createEngine(options: EngineOptions): Engine {
       } catch {
         return;
       }
-      for (const [runId, entry] of driven) {
-        try {
-          const epoch = entry.context?.run.leaseEpoch;
-          if (epoch === undefined) continue;
-          if (await record.renewLease(runId, epoch, options.leaseSeconds)) await checkCancel(runId);
-          else entry.letGo.abort(new LetGo("the lease is lost"));
-        } catch (error) {
-          options.onError(error, { runId, doing: "renewing the lease" });
-        }
+      try {
+        await renew();
+      } catch (error) {
+        options.onError(error, { doing: "renewing leases" });
       }
-      await look();
+      // Not waited for: taking up a thousand runs must not let the leases of the others run out.
+      void look();
     }
   }
 

@@ -57,7 +57,11 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
       }
       return claimed;
     },
-    renewLease: async (id, epoch) => runs.get(id)?.leaseEpoch === epoch,
+    renewLeases: async (leases) =>
+      leases.flatMap((lease) => {
+        const run = runs.get(lease.runId);
+        return run?.leaseEpoch === lease.epoch ? [{ ...lease, cancelRequested: run.cancelRequested }] : [];
+      }),
     async requestCancel(id) {
       const run = runs.get(id);
       if (run) runs.set(id, { ...run, cancelRequested: true });

@@ -105,6 +105,12 @@ export interface Transition<State extends string> {
   to: State;
 }
 
+/** What lets a control plane drive a run: whoever claims the run next has the next epoch. */
+export interface Lease {
+  runId: string;
+  epoch: number;
+}
+
 /**
  * What the engine needs of the record. Each transition is `UPDATE ... WHERE state IN (from) AND lease_epoch = ?` together with its
  * event row, numbered per run, in one transaction; terminal states never change; times are the database's clock (ms since the epoch).
@@ -119,8 +125,8 @@ export interface EngineRecord {
 
   /** Takes queued and running runs that nobody leases (or whose lease ran out), each with a new epoch. */
   claimRuns(owner: string, leaseSeconds: number): Promise<RunRow[]>;
-  /** false: the lease is lost. */
-  renewLease(runId: string, epoch: number, leaseSeconds: number): Promise<boolean>;
+  /** Renews what is still held, all at once, and gives just that; a lease that is not among it is lost. */
+  renewLeases(leases: readonly Lease[], leaseSeconds: number): Promise<(Lease & { cancelRequested: boolean })[]>;
   requestCancel(runId: string): Promise<void>;
 
   moveRun(

@@ -3,7 +3,7 @@ import type { RecordDatabase } from "../../database.ts";
 import { earlierSteps, findCached } from "./cache.ts";
 import { createChangeWriter } from "./changes.ts";
 import { createRun, readRun } from "./create-run.ts";
-import { claimRuns, renewLease, requestCancel } from "./leases.ts";
+import { claimRuns, renewLeases, requestCancel } from "./leases.ts";
 import { toAttemptRow, toStepRow } from "./rows.ts";
 import { appendStepEvents, eventOffset } from "./step-events.ts";
 
@@ -49,7 +49,7 @@ export function createEngineRecord(
       return rows.map(toAttemptRow);
     },
     claimRuns: (owner, leaseSeconds) => claimRuns(database, owner, leaseSeconds),
-    renewLease: (runId, epoch, leaseSeconds) => renewLease(database, runId, epoch, leaseSeconds),
+    renewLeases: (leases, leaseSeconds) => renewLeases(database, leases, leaseSeconds),
     requestCancel: async (runId) => {
       await requestCancel(database, runId);
       changed(runId);

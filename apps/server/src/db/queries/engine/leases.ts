@@ -1,4 +1,4 @@
-import { EspalierError, type RunRow, terminalRunStates } from "@espalier/core";
+import { EspalierError, type Lease, type RunRow, terminalRunStates } from "@espalier/core";
 import { sql } from "kysely";
 import type { RecordDatabase } from "../../database.ts";
 import { readRun } from "./create-run.ts";
@@ -45,22 +45,31 @@ export async function claimRuns(database: RecordDatabase, owner: string, leaseSe
   });
 }
 
-export async function renewLease(
+/** Variables of one statement are bounded. */
+const renewedAtOnce = 500;
+
+export async function renewLeases(
   database: RecordDatabase,
-  runId: string,
-  epoch: number,
+  leases: readonly Lease[],
   leaseSeconds: number,
-): Promise<boolean> {
-  const renewed = await database.kysely
-    .updateTable("pipeline_runs")
-    .set({ lease_until: sql<number>`${database.now} + ${Math.round(leaseSeconds * 1000)}` })
-    .where("project_id", "=", database.projectId)
-    .where("run_id", "=", runId)
-    .where("lease_epoch", "=", epoch)
-    .where("state", "not in", [...terminalRunStates])
-    .returning("run_id")
-    .executeTakeFirst();
-  return renewed !== undefined;
+): Promise<(Lease & { cancelRequested: boolean })[]> {
+  const renewed: (Lease & { cancelRequested: boolean })[] = [];
+  for (let start = 0; start < leases.length; start += renewedAtOnce) {
+    const some = leases.slice(start, start + renewedAtOnce);
+    const values = some.map(({ runId, epoch }) => sql`(${runId}, cast(${epoch} as bigint))`);
+    const rows = await database.kysely
+      .updateTable("pipeline_runs")
+      .set({ lease_until: sql<number>`${database.now} + ${Math.round(leaseSeconds * 1000)}` })
+      .where("project_id", "=", database.projectId)
+      .where(sql<boolean>`(run_id, lease_epoch) in (values ${sql.join(values)})`)
+      .where("state", "not in", [...terminalRunStates])
+      .returning(["run_id", "lease_epoch", "cancel_requested"])
+      .execute();
+    for (const row of rows) {
+      renewed.push({ runId: row.run_id, epoch: row.lease_epoch, cancelRequested: row.cancel_requested === 1 });
+    }
+  }
+  return renewed;
 }
 
 /** Only for SQLite, whose one owner knows by its lock that every earlier owner is dead: their leases need not run out first. */
