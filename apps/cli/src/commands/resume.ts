@@ -1,4 +1,4 @@
-import { terminalRunStates } from "@espalier/core";
+import { terminalRunStates, ulid } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
 import { type CommonOptions, projectCommand } from "../project-command.ts";
@@ -23,7 +23,8 @@ export function command(): Command {
         const goingOn = terminalRunStates.includes(run.state)
           ? await client.call("runs.resume", {
               params: { runId: run.id },
-              ...(options.stack === undefined ? {} : { body: { stack: options.stack } }),
+              // Minted here: asked again after a lost answer, it is the same run.
+              body: { id: ulid(), ...(options.stack === undefined ? {} : { stack: options.stack }) },
             })
           : run;
         if (!options.json) printLine(`${colors.bold(goingOn.pipeline)}  run ${goingOn.id}  stack ${goingOn.stack}`);

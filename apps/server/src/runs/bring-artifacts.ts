@@ -1,4 +1,11 @@
-import { type ArtifactRef, type Copied, canonicalJson, copyArtifact, type RunRow } from "@espalier/core";
+import {
+  type ArtifactRef,
+  type Copied,
+  canonicalJson,
+  copyArtifact,
+  isEspalierError,
+  type RunRow,
+} from "@espalier/core";
 import { openStack, type Project } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 
@@ -21,16 +28,23 @@ export async function bringArtifacts(plane: ControlPlane, run: RunRow): Promise<
     if (ref !== null) refs.set(`${ref.type} ${ref.digest}`, ref);
   };
   for (const ref of [...Object.values(run.resolved), ...Object.values(run.snapshots)]) add(ref);
+  const needed = refs.size;
   for (const { state, outputs } of await record.engine.steps(run.id)) {
     if (state === "succeeded" || state === "cached") for (const ref of Object.values(outputs ?? {})) add(ref);
   }
   const former = await openStack(project, run.stack);
   const sum: Copied = { objects: 0, bytes: 0 };
   try {
-    for (const ref of refs.values()) {
-      const { objects, bytes } = await copyArtifact(former.artifactStore, stack.artifactStore, ref);
-      sum.objects += objects;
-      sum.bytes += bytes;
+    for (const [index, ref] of [...refs.values()].entries()) {
+      try {
+        const { objects, bytes } = await copyArtifact(former.artifactStore, stack.artifactStore, ref);
+        sum.objects += objects;
+        sum.bytes += bytes;
+      } catch (error) {
+        // An output that was swept meanwhile is made anew: without it its step is no cache hit.
+        if (index < needed || !isEspalierError(error) || error.code !== "NOT_FOUND") throw error;
+        plane.logger.warn({ runId: run.id, digest: ref.digest }, `not brought: ${error.message}`);
+      }
     }
   } finally {
     await former.close();

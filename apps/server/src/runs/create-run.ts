@@ -72,9 +72,15 @@ export function newRun(
 export async function resumeRun(
   plane: ControlPlane,
   run: RunRow,
-  { from, stack = run.stack }: { from?: string[] | undefined; stack?: string | undefined },
+  {
+    from,
+    stack = run.stack,
+    id = ulid(),
+  }: { from?: string[] | undefined; stack?: string | undefined; id?: string | undefined },
   by: string,
 ): Promise<RunRow> {
+  const earlier = await plane.record.runs.get(id);
+  if (earlier !== undefined) return earlier;
   if (run.state !== "failed" && run.state !== "cancelled") {
     throw new EspalierError("CONFLICT", `Run ${run.id} is ${run.state}; only a failed or cancelled run is resumed`, {
       hint: run.state === "succeeded" ? "`espalier run` starts a new one." : "It goes on by itself.",
@@ -89,7 +95,7 @@ export async function resumeRun(
   await requireStack(plane, run, stack);
   await bringArtifacts(plane, run);
   const resumed = await plane.record.engine.createRun({
-    id: ulid(),
+    id,
     pipeline: run.pipeline,
     pipelineDigest: run.pipelineDigest,
     params: run.params,

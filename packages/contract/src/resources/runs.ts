@@ -163,6 +163,9 @@ const comparisonSchema = z.object({
 });
 export type RunComparison = z.infer<typeof comparisonSchema>;
 
+/** A ULID minted by the caller makes a repeated request the same run. */
+const mintedIdSchema = z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}$/);
+
 export const createRunSchema = z.strictObject({
   /** A name or a project path such as `pipelines/train.yaml`. */
   pipeline: z.string().min(1),
@@ -170,11 +173,7 @@ export const createRunSchema = z.strictObject({
   stack: z.string().optional(),
   options: runOptionsSchema.optional(),
   logicalDate: dateSchema.optional(),
-  /** A ULID minted by the caller makes a repeated create the same run. */
-  id: z
-    .string()
-    .regex(/^[0-9A-HJKMNP-TV-Z]{26}$/)
-    .optional(),
+  id: mintedIdSchema.optional(),
 });
 export type CreateRun = z.infer<typeof createRunSchema>;
 
@@ -279,7 +278,13 @@ export const runRoutes = defineRoutes({
     kind: "json",
     summary: "A new run that goes on where a failed or cancelled one ended, in another stack too",
     params: runParams,
-    body: z.strictObject({ from: z.array(z.string()).optional(), stack: nameSchema.optional() }).optional(),
+    body: z
+      .strictObject({
+        from: z.array(z.string()).optional(),
+        stack: nameSchema.optional(),
+        id: mintedIdSchema.optional(),
+      })
+      .optional(),
     response: runSchema,
   },
   "runs.why": {

@@ -1,7 +1,7 @@
 import type { ArtifactRef } from "../artifact.ts";
 import { EspalierError } from "../errors.ts";
 import type { ArtifactStore } from "../ports/artifact-store.ts";
-import { digestOfKey } from "./keys.ts";
+import { blobKey, digestOfKey } from "./keys.ts";
 import { createObjects, openBlob } from "./objects.ts";
 import { keysOfArtifact } from "./read-tree.ts";
 import { eachConcurrently } from "./streams.ts";
@@ -22,15 +22,30 @@ export async function copyArtifact(from: ArtifactStore, to: ArtifactStore, ref: 
   const [source, target] = [createObjects(from), createObjects(to)];
   const copied: Copied = { objects: 0, bytes: 0 };
   const keys = await keysOfArtifact(source, ref);
-  await eachConcurrently(keys.entries(), concurrency, async ([key, known]) => {
+  // What makes the rest findable comes after it, so that a copy that was cut off never looks whole.
+  const root = blobKey(ref.digest);
+  const comesLast = (key: string): boolean => key.startsWith("layouts/") || key === root;
+  const bring = async (key: string): Promise<void> => {
+    const known = keys.get(key);
     const size = known ?? (await source.head(key))?.size;
     if (size === undefined) throw new EspalierError("NOT_FOUND", `The store has no ${key}`, { details: { key } });
     if ((await target.head(key))?.size === size) return;
     const digest = key.startsWith("blobs/") ? digestOfKey(key) : undefined;
-    const body = digest === undefined ? await source.get(key) : await openBlob(source, digest, size);
-    await target.put(key, size, () => body);
+    // Opened at each try: a store that repeats a put needs the bytes from their beginning.
+    const open = async function* (): AsyncGenerator<Uint8Array> {
+      yield* digest === undefined ? await source.get(key) : await openBlob(source, digest, size);
+    };
+    await target.put(key, size, open);
     copied.objects += 1;
     copied.bytes += size;
-  });
+  };
+  const all = [...keys.keys()];
+  await eachConcurrently(
+    all.filter((key) => !comesLast(key)),
+    concurrency,
+    bring,
+  );
+  for (const key of all.filter((key) => comesLast(key) && key !== root)) await bring(key);
+  await bring(root);
   return copied;
 }
