@@ -30,6 +30,8 @@ const objectSchema = z.looseObject({
     name: z.string(),
     uid: z.string().optional(),
     creationTimestamp: z.string().nullish(),
+    /** When its grace period ends, of what was told to go. */
+    deletionTimestamp: z.string().nullish(),
     annotations: z.record(z.string(), z.string()).nullish(),
     labels: z.record(z.string(), z.string()).nullish(),
   }),

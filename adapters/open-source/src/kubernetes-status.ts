@@ -8,6 +8,7 @@ const conditionSchema = z.looseObject({
   status: z.string(),
   reason: z.string().nullish(),
   message: z.string().nullish(),
+  lastTransitionTime: z.string().nullish(),
 });
 const jobSchema = z.looseObject({
   status: z.looseObject({ conditions: z.array(conditionSchema).nullish() }).nullish(),
@@ -18,7 +19,12 @@ const containerSchema = z.looseObject({
       waiting: z.looseObject({ reason: z.string().nullish(), message: z.string().nullish() }).nullish(),
       running: z.looseObject({}).nullish(),
       terminated: z
-        .looseObject({ exitCode: z.int(), reason: z.string().nullish(), message: z.string().nullish() })
+        .looseObject({
+          exitCode: z.int(),
+          reason: z.string().nullish(),
+          message: z.string().nullish(),
+          finishedAt: z.string().nullish(),
+        })
         .nullish(),
     })
     .nullish(),
@@ -36,9 +42,16 @@ const podSchema = z.looseObject({
 });
 
 /** What kubelets try again for ever, though mostly in vain. */
-const pullReasons = new Set(["ErrImagePull", "ImagePullBackOff"]);
+const retriedReasons = new Set([
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "CreateContainerError",
+  "CreateContainerConfigError",
+]);
 /** What no waiting mends. */
-const finalReasons = new Set(["InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "RunContainerError"]);
+const finalReasons = new Set(["InvalidImageName", "ErrImageNeverPull", "RunContainerError"]);
+/** How long after its grace period a pod that was told to go is still believed in: its node no longer answers. */
+const goneSeconds = 60;
 
 export interface Observed {
   job: KubernetesObject;
@@ -69,9 +82,15 @@ export function statusOfJob(observed: Observed): { status: StepStatus; gaveUp?: 
     const reason = status?.reason ?? disrupted?.reason;
     if (reason) return { status: { state: "lost", message: words(reason, status?.message ?? disrupted?.message) } };
   }
-  const codes = parsed.flatMap(({ status }) => status?.containerStatuses?.[0]?.state?.terminated?.exitCode ?? []);
-  const code = codes.find((one) => one !== 0);
-  if (code !== undefined) return { status: { state: "exited", exitCode: code } };
+  const ended = parsed.flatMap(({ status }) => status?.containerStatuses?.[0]?.state?.terminated ?? []);
+  const [first] = ended
+    .filter(({ exitCode }) => exitCode !== 0)
+    .sort((one, other) => timeOf(one.finishedAt) - timeOf(other.finishedAt));
+  if (first !== undefined) {
+    const said = first.reason !== null && first.reason !== undefined && first.reason !== "Error";
+    const reason = said ? { reason: words(first.reason, first.message) } : {};
+    return { status: { state: "exited", exitCode: first.exitCode, ...reason } };
+  }
   return { status: { state: "lost", message: words(over.reason, `${over.message ?? ""}; its pod is gone`) } };
 }
 
@@ -84,10 +103,22 @@ function stillOpen(
     return { status: { state: "pending", reason: warnings.at(-1) ?? "Kubernetes has not made its pod yet" } };
   }
   for (const { pod, status } of pods) {
+    const { deletionTimestamp } = pod.metadata;
+    // It holds the end of its grace period already. The job's own condition comes only once the pod is gone, which a dead node never says.
+    if (deletionTimestamp && nowMilliseconds - Date.parse(deletionTimestamp) > goneSeconds * 1_000) {
+      const disrupted = status?.conditions?.find(
+        ({ type, status: is }) => type === "DisruptionTarget" && is === "True",
+      );
+      const reason = disrupted?.reason ?? status?.reason ?? "NodeLost";
+      const message = disrupted?.message ?? status?.message ?? `pod ${pod.metadata.name} was told to go and did not`;
+      return { status: { state: "lost", message: words(reason, message) }, gaveUp: true };
+    }
     const waiting = status?.containerStatuses?.[0]?.state?.waiting;
     const reason = waiting?.reason ?? "";
-    const age = nowMilliseconds - Date.parse(pod.metadata.creationTimestamp ?? "");
-    if (finalReasons.has(reason) || (pullReasons.has(reason) && age > pullSeconds * 1_000)) {
+    const scheduled = status?.conditions?.find(({ type, status: is }) => type === "PodScheduled" && is === "True");
+    const since = timeOf(scheduled?.lastTransitionTime ?? pod.metadata.creationTimestamp);
+    const tried = nowMilliseconds - since > pullSeconds * 1_000;
+    if (finalReasons.has(reason) || (retriedReasons.has(reason) && tried)) {
       return { status: { state: "lost", message: words(reason, waiting?.message) }, gaveUp: true };
     }
     if (reason !== "" && reason !== "ContainerCreating" && reason !== "PodInitializing") {
@@ -103,6 +134,10 @@ function stillOpen(
   }
   return { status: { state: "running" } };
 }
+
+/** Milliseconds since the epoch; what has no time comes last. */
+const timeOf = (instant: string | null | undefined): number =>
+  instant ? Date.parse(instant) : Number.POSITIVE_INFINITY;
 
 const words = (reason: string | null | undefined, message: string | null | undefined): string =>
   `Kubernetes: ${[reason, message].filter((part) => part).join(": ")}`.slice(0, 1_000);

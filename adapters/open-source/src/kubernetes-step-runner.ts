@@ -30,8 +30,14 @@ export function createKubernetesStepRunner(
       throw new EspalierError("UNAVAILABLE", `Kubernetes: job ${name} went away while it was made`, { at: spec.label });
     }
     // After the job, which owns them: its pod waits for the secret. A submit that was cut off here comes again.
-    if (spec.work.kind === "remote") await api.create("v1", "secrets", secretOf(name, uid, spec.work.token), context);
-    if ((spec.nodes ?? 1) > 1) await api.create("v1", "services", serviceOf(name, uid), context);
+    try {
+      if (spec.work.kind === "remote") await api.create("v1", "secrets", secretOf(name, uid, spec.work.token), context);
+      if ((spec.nodes ?? 1) > 1) await api.create("v1", "services", serviceOf(name, uid), context);
+    } catch (error) {
+      // Its attempt has failed with this; the job would wait for ever for what it will never get.
+      await api.remove(batch, "jobs", name);
+      throw error;
+    }
     return name;
   }
 

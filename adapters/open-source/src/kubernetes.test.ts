@@ -11,8 +11,13 @@ import { type Observed, statusOfJob } from "./kubernetes-status.ts";
 const meta = (more: object = {}) => ({ name: "j", creationTimestamp: "2026-11-26T17:00:00Z", ...more });
 const condition = (type: string, reason: string, message = "") => ({ type, status: "True", reason, message });
 const pod = (status: object) => ({ metadata: meta(), status });
-const terminated = (exitCode: number, reason = "Error") =>
-  pod({ phase: "Failed", containerStatuses: [{ state: { terminated: { exitCode, reason } } }] });
+const terminated = (exitCode: number, reason = "Error", finishedAt?: string) =>
+  pod({ phase: "Failed", containerStatuses: [{ state: { terminated: { exitCode, reason, finishedAt } } }] });
+const scheduled = { type: "PodScheduled", status: "True", lastTransitionTime: "2026-11-26T17:09:00Z" };
+const leaving = (deletionTimestamp: string, conditions: object[] = []) => ({
+  metadata: meta({ deletionTimestamp }),
+  status: { phase: "Running", conditions, containerStatuses: [{ state: { running: {} } }] },
+});
 const waiting = (reason: string, message: string) =>
   pod({ phase: "Pending", containerStatuses: [{ state: { waiting: { reason, message } } }] });
 const observed = (conditions: object[], pods: Observed["pods"], more: Partial<Observed> = {}): Observed => ({
@@ -39,6 +44,28 @@ test.each<[string, Observed, object]>([
     observed([condition("Failed", "BackoffLimitExceeded")], [terminated(0), terminated(9)]),
     { state: "exited", exitCode: 9 },
   ],
+  [
+    "failed as a gang, whose others were ended for it",
+    observed(
+      [condition("Failed", "BackoffLimitExceeded")],
+      [terminated(143, "Error", "2026-11-26T17:05:09Z"), terminated(5, "Error", "2026-11-26T17:05:00Z")],
+    ),
+    { state: "exited", exitCode: 5 },
+  ],
+  [
+    "that needed more memory than it asked for",
+    observed([condition("Failed", "BackoffLimitExceeded")], [terminated(137, "OOMKilled")]),
+    { state: "exited", exitCode: 137, reason: "Kubernetes: OOMKilled" },
+  ],
+  [
+    "whose node died under it",
+    observed(
+      [condition("FailureTarget", "BackoffLimitExceeded")],
+      [leaving("2026-11-26T17:08:00Z", [condition("DisruptionTarget", "DeletionByTaintManager", "node n is gone")])],
+    ),
+    { state: "lost", message: "Kubernetes: DeletionByTaintManager: node n is gone" },
+  ],
+  ["that is going within its time", observed([], [leaving("2026-11-26T17:09:30Z")]), { state: "running" }],
   ["without its pod", observed([condition("Failed", "BackoffLimitExceeded", "limit")], []), { state: "lost" }],
   [
     "evicted",
@@ -57,6 +84,11 @@ test.each<[string, Observed, object]>([
   [
     "whose image is pulled in vain for a while",
     observed([], [waiting("ErrImagePull", "no such host")], { nowMilliseconds: Date.parse("2026-11-26T17:01:00Z") }),
+    { state: "pending" },
+  ],
+  [
+    "whose image is pulled in vain since its node was found",
+    observed([], [pod({ ...waiting("ErrImagePull", "no such host").status, conditions: [scheduled] })]),
     { state: "pending" },
   ],
 ])("the status of a job %s", (_, view, wanted) => {

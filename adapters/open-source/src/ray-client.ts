@@ -4,12 +4,15 @@ import { z } from "zod";
 import type { RayConfig } from "./ray-config.ts";
 import { checkRayVersion, fromRayAnswer, fromRayRequestError } from "./ray-errors.ts";
 import { sendRequest } from "./ray-http.ts";
+import { untilAborted } from "./ray-patience.ts";
 
 const jobSchema = z.object({
   submission_id: z.string().nullish(),
   status: z.string(),
   message: z.string().nullish(),
   metadata: z.record(z.string(), z.string()).nullish(),
+  /** Milliseconds since 1970. */
+  end_time: z.number().nullish(),
 });
 export type RayJob = z.infer<typeof jobSchema>;
 
@@ -24,6 +27,8 @@ export interface RayApi {
   logs(submissionId: string, context?: CallContext): Promise<string>;
   /** SIGTERM to the driver and, some seconds later, SIGKILL. A job that has ended is success. */
   stop(submissionId: string, context?: CallContext): Promise<void>;
+  /** Takes a job that has ended off Ray's list. One that is not there is success. */
+  forget(submissionId: string, context?: CallContext): Promise<void>;
   /** Puts bytes under `gcs://<name>` into the head's key-value store; an older value is replaced. */
   putPackage(name: string, bytes: Uint8Array, context?: CallContext): Promise<void>;
   hasPackage(name: string, context?: CallContext): Promise<boolean>;
@@ -62,8 +67,8 @@ export function connectRay(config: RayConfig): RayApi {
     }
   }
 
-  async function checkVersion(context?: CallContext): Promise<void> {
-    const answer = await send("GET", "version", "asking for its version", undefined, context);
+  async function checkVersion(): Promise<void> {
+    const answer = await send("GET", "version", "asking for its version");
     if (answer.status === 404) throw notRay(address, answer.text);
     if (answer.status !== 200) throw answer.refused();
     const version = z.looseObject({}).safeParse(parseJson(answer.text));
@@ -73,13 +78,14 @@ export function connectRay(config: RayConfig): RayApi {
 
   /** Every call that leads to another waits for the version; a check that failed is made again. */
   async function ask(method: string, path: string, what: string, body?: string | Uint8Array, context?: CallContext) {
-    checked ??= checkVersion(context);
-    try {
-      await checked;
-    } catch (error) {
-      checked = undefined;
-      throw error;
+    if (checked === undefined) {
+      const check = checkVersion();
+      checked = check;
+      check.catch(() => {
+        if (checked === check) checked = undefined;
+      });
     }
+    await untilAborted(checked, context?.signal);
     return send(method, path, what, body, context);
   }
 
@@ -90,7 +96,7 @@ export function connectRay(config: RayConfig): RayApi {
     },
     async job(id, context) {
       const answer = await ask("GET", `jobs/${id}`, `asking for job ${id}`, undefined, context);
-      if (answer.status === 404) return undefined;
+      if (saysMissing(answer)) return undefined;
       if (answer.status !== 200) throw answer.refused();
       return jobSchema.parse(parseJson(answer.text));
     },
@@ -106,7 +112,11 @@ export function connectRay(config: RayConfig): RayApi {
     },
     async stop(id, context) {
       const answer = await ask("POST", `jobs/${id}/stop`, `stopping job ${id}`, undefined, context);
-      if (answer.status !== 200 && answer.status !== 404) throw answer.refused();
+      if (answer.status !== 200 && !saysMissing(answer)) throw answer.refused();
+    },
+    async forget(id, context) {
+      const answer = await ask("DELETE", `jobs/${id}`, `deleting job ${id}`, undefined, context);
+      if (answer.status !== 200 && !saysMissing(answer)) throw answer.refused();
     },
     async putPackage(name, bytes, context) {
       const answer = await ask("PUT", `packages/gcs/${name}`, `uploading ${name}`, bytes, context);
@@ -114,12 +124,16 @@ export function connectRay(config: RayConfig): RayApi {
     },
     async hasPackage(name, context) {
       const answer = await ask("GET", `packages/gcs/${name}`, `looking for ${name}`, undefined, context);
-      if (answer.status === 404) return false;
+      if (saysMissing(answer)) return false;
       if (answer.status !== 200) throw answer.refused();
       return true;
     },
   };
 }
+
+/** Only in Ray's own words: what stands before a head that is started anew may answer 404 too. */
+const saysMissing = ({ status, text }: { status: number; text: string }): boolean =>
+  status === 404 && /^(?:Job|Package) \S+ does not exist/.test(text);
 
 function notRay(address: string, text: string): EspalierError {
   return new EspalierError("UNSUPPORTED", `What answers at ${address} is not Ray's job server: ${text.slice(0, 200)}`, {

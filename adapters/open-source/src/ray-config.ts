@@ -15,6 +15,8 @@ export const rayConfigSchema = z.strictObject({
   work_folder: absolutePath.optional(),
   /** true: steps find `RAY_ADDRESS` and the cluster's token, so that they can use Ray themselves (Ray Train, Ray Data). */
   ray_in_steps: z.boolean().optional(),
+  /** Hours after which a job that has ended is taken off Ray's list, once its attempts are taken in; 24 unless told. */
+  keep_jobs_hours: z.number().min(1).optional(),
 });
 export type RayConfig = z.infer<typeof rayConfigSchema>;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 /** What a job's driver (`python/ray_driver.py`) tells of one attempt; the last line of an attempt holds. */
 const lineSchema = z.discriminatedUnion("espalier", [
-  z.object({ espalier: z.literal("taken"), attempt: z.string() }),
+  z.object({ espalier: z.literal("taken"), attempt: z.string(), feed: z.int().nullish() }),
   z.object({ espalier: z.literal("waiting"), attempt: z.string(), reason: z.string() }),
   z.object({
     espalier: z.literal("ended"),
@@ -24,6 +24,14 @@ export function readDriverLog(text: string): ReadonlyMap<string, DriverLine> {
     if (parsed.success) told.set(parsed.data.attempt, parsed.data);
   }
   return told;
+}
+
+/** How many times the driver was given more attempts, and took them. */
+export function feedsTaken(text: string): number {
+  let most = 0;
+  for (const [, feed] of text.matchAll(/^\{"espalier": "taken",.* "feed": (\d+)\}$/gm))
+    most = Math.max(most, Number(feed));
+  return most;
 }
 
 /** The end of a log, without the driver's lines: why a driver itself failed. */

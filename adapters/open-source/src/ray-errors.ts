@@ -35,7 +35,12 @@ function meaningOf(status: number, text: string): Meaning {
   }
   // A submission id that is taken is a 500 with a traceback.
   if (/Job with submission_id .* already exists/.test(text)) return { code: "CONFLICT" };
-  if (status === 404) return { code: "NOT_FOUND" };
+  if (status === 404) {
+    // Ray itself says what does not exist. Anything else is a proxy that does not find the head just now.
+    return /^(?:Job|Package) \S+ does not exist/.test(text)
+      ? { code: "NOT_FOUND" }
+      : { code: "UNAVAILABLE", hint: "Something before Ray's job server answers 404: does the head run?" };
+  }
   if (status === 413)
     return { code: "TOO_LARGE", hint: "The head takes smaller requests: lower the compute's `limit`." };
   if (status === 429) return { code: "RATE_LIMITED" };

@@ -46,7 +46,8 @@ export async function toldOutcome(
   if (status.state === "lost") return told("lost", `Step ${name} was lost: ${status.message}`);
   // Nobody here asked for it: the tool, or somebody on its console, stopped the attempt.
   if (status.state === "cancelled") return told("lost", `Step ${name} was stopped from outside`);
-  return told("exit", `Step ${name} ended with exit code ${status.exitCode}`, status.exitCode);
+  const why = status.reason === undefined ? "" : ` (${status.reason})`;
+  return told("exit", `Step ${name} ended with exit code ${status.exitCode}${why}`, status.exitCode);
 }
 
 const usualHint = (order: WorkOrder): string =>

@@ -55,8 +55,8 @@ export type StepStatus =
   /** `reason`: why it waits, in the tool's words. */
   | { state: "pending"; reason?: string }
   | { state: "running" }
-  /** The command ended by itself; `exitCode` 0 is success, 128 + n a signal. */
-  | { state: "exited"; exitCode: number }
+  /** The command ended by itself; `exitCode` 0 is success, 128 + n a signal. `reason`: what the tool knows of why, in its words. */
+  | { state: "exited"; exitCode: number; reason?: string }
   | { state: "cancelled" }
   /** The tool no longer knows the attempt, or its machine is gone. `cause`: the tool itself ended it at a time limit of its own. */
   | { state: "lost"; message: string; cause?: "timeout" };
