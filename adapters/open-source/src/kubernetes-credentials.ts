@@ -140,10 +140,33 @@ async function readKubeconfig(path: string): Promise<z.infer<typeof kubeconfigSc
   }
 }
 
+interface Login {
+  token?: string;
+  certificate?: string;
+  key?: string;
+}
+
+/** How long before its end a login is no longer used: requests under way must not meet it. */
+const spareMilliseconds = 60_000;
+/** What programs answered, by what was asked of them; their answer says until when it is good, and without that only for requests at the same time. */
+const logins = new Map<string, { until: number; login: Promise<Login> }>();
+
+function runLogin(exec: z.infer<typeof execSchema>): Promise<Login> {
+  const key = JSON.stringify(exec);
+  const known = logins.get(key);
+  if (known !== undefined && known.until > Date.now()) return known.login;
+  const asked = askProgram(exec);
+  const entry = { until: Number.POSITIVE_INFINITY, login: asked.then(({ login }) => login) };
+  logins.set(key, entry);
+  asked.then(
+    ({ until }) => (entry.until = until),
+    () => logins.delete(key),
+  );
+  return entry.login;
+}
+
 /** A credential plugin (`client.authentication.k8s.io`), as clouds' command lines bring them. */
-async function runLogin(
-  exec: z.infer<typeof execSchema>,
-): Promise<{ token?: string; certificate?: string; key?: string }> {
+async function askProgram(exec: z.infer<typeof execSchema>): Promise<{ login: Login; until: number }> {
   const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false } };
   const variables = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]));
   const env = { ...process.env, ...variables, KUBERNETES_EXEC_INFO: JSON.stringify(info) };
@@ -155,20 +178,35 @@ async function runLogin(
           token: z.string().optional(),
           clientCertificateData: z.string().optional(),
           clientKeyData: z.string().optional(),
+          expirationTimestamp: z.string().optional(),
         }),
       })
       .parse(JSON.parse(stdout)).status;
-    return {
+    const login = {
       ...(status.token === undefined ? {} : { token: status.token }),
       ...(status.clientCertificateData === undefined ? {} : { certificate: status.clientCertificateData }),
       ...(status.clientKeyData === undefined ? {} : { key: status.clientKeyData }),
     };
+    const end = Date.parse(status.expirationTimestamp ?? "");
+    return { login, until: Number.isNaN(end) ? 0 : end - spareMilliseconds };
   } catch (cause) {
-    throw new EspalierError("UNAUTHENTICATED", `The login program \`${exec.command}\` failed: ${firstLine(cause)}`, {
-      cause,
-      at: "compute",
-    });
+    throw loginFailed(exec.command, cause);
   }
+}
+
+/** A program that is there and fails once (its own service was away) may do better at the next poll; a missing one will not. */
+function loginFailed(command: string, cause: unknown): EspalierError {
+  const missing = (cause as { code?: unknown }).code === "ENOENT";
+  const { stderr } = cause as { stderr?: unknown };
+  const said = typeof stderr === "string" && stderr.trim() !== "" ? stderr.trim().slice(0, 500) : firstLine(cause);
+  const message = missing
+    ? `The login program \`${command}\` is not installed`
+    : `The login program \`${command}\` failed: ${said}`;
+  return new EspalierError(missing ? "NOT_INSTALLED" : "UNAVAILABLE", message, {
+    cause,
+    at: "compute",
+    hint: missing ? "The kubeconfig's user names it under `exec`." : "Run it by hand: it may ask you to log in again.",
+  });
 }
 
 const firstLine = (error: unknown): string =>

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StepSpec } from "@espalier/core";
@@ -180,6 +180,40 @@ test("a kubeconfig is read with its context, a login program run, and what it la
     await expect(kubernetesAccess({ kubeconfig: join(folder, "none") })).rejects.toMatchObject({
       code: "INVALID_CONFIG",
     });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a login program is asked once while its answer is good, and again after it failed", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "espalier-login-"));
+  const calls = join(folder, "calls");
+  const write = (script: string): string => {
+    const kubeconfig = join(folder, "config");
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "sh", args: ["-c", script] };
+    const document = {
+      "current-context": "one",
+      clusters: [{ name: "c", cluster: { server: "https://host:6443" } }],
+      users: [{ name: "p", user: { exec } }],
+      contexts: [{ name: "one", context: { cluster: "c", user: "p" } }],
+    };
+    writeFileSync(kubeconfig, JSON.stringify(document));
+    return kubeconfig;
+  };
+  try {
+    const answer = JSON.stringify({ status: { token: "good", expirationTimestamp: "2999-01-01T00:00:00Z" } });
+    const once = write(`echo call >>${calls}; echo '${answer}'`);
+    for (let request = 0; request < 3; request += 1) {
+      expect(await kubernetesAccess({ kubeconfig: once })).toMatchObject({ token: "good" });
+    }
+    expect(readFileSync(calls, "utf8")).toBe("call\n");
+    const later = write(`test -e ${folder}/ready || { echo 'log in first' >&2; exit 1; }; echo '${answer}'`);
+    await expect(kubernetesAccess({ kubeconfig: later })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining("log in first"),
+    });
+    writeFileSync(join(folder, "ready"), "");
+    expect(await kubernetesAccess({ kubeconfig: later })).toMatchObject({ token: "good" });
   } finally {
     rmSync(folder, { recursive: true });
   }
