@@ -41,6 +41,7 @@ interface CommonStep<Parameters> {
   needs?: readonly (StepHandle<unknown> | string)[];
   when?: string;
   map?: StepAuthoring["map"];
+  tune?: StepAuthoring["tune"];
   compute?: string;
   resources?: {
     cpu?: number;

@@ -3,6 +3,7 @@ import { evaluateWhen } from "../ir/cel.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import { type StepState, terminalStepStates } from "../record/states.ts";
 import { driveMap } from "./drive-map.ts";
+import { driveTune } from "./drive-tune.ts";
 import { driveUnit } from "./drive-unit.ts";
 import type { RunContext } from "./run-context.ts";
 import { expressionVariables } from "./unit.ts";
@@ -30,7 +31,9 @@ export async function driveStep(context: RunContext, name: string, dependencies:
       }
     }
   }
-  return context.step(name).map ? driveMap(context, row) : driveUnit(context, row);
+  const { map, tune } = context.step(name);
+  if (tune) return driveTune(context, row, tune);
+  return map ? driveMap(context, row) : driveUnit(context, row);
 }
 
 function whyNot(context: RunContext, name: string, dependencies: readonly string[]): string | undefined {

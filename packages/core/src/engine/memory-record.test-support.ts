@@ -108,6 +108,13 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
       offsets.set(attemptId, toOffset);
       for (const event of added) events.push({ attemptId, text: JSON.stringify(event) });
     },
+    latestMetric: async (ids, key) =>
+      new Map(
+        events.flatMap(({ attemptId, text }): [string, number][] => {
+          const event = JSON.parse(text) as { key?: string; value?: number };
+          return ids.includes(attemptId) && event.key === key ? [[attemptId, Number(event.value)]] : [];
+        }),
+      ),
     eventOffset: async (attemptId) => offsets.get(attemptId) ?? 0,
   };
   return record;

@@ -73,7 +73,8 @@ function resolveInputs(context: RunContext, name: string, step: StepIr): RecordS
 function paramsOf(context: RunContext, step: StepIr, row: StepRow): Record<string, Json> {
   const params: Record<string, Json> = {};
   for (const name of visibleParams(step)) {
-    const value = name === step.map?.as ? row.item : context.params[name];
+    const trial = step.tune === undefined ? undefined : (row.item as Record<string, Json> | undefined)?.[name];
+    const value = name === step.map?.as ? row.item : (trial ?? context.params[name]);
     if (value !== undefined) params[name] = value;
   }
   return params;

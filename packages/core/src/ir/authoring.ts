@@ -12,6 +12,7 @@ import {
   retrySchema,
   scheduleSchema,
   stepSchema,
+  tuneSchema,
 } from "./pipeline.ts";
 import { durationPattern, sizePattern } from "./units.ts";
 
@@ -71,6 +72,7 @@ const stepAuthoringSchema = stepSchema
     outputs: z.record(identifierSchema, outputAuthoringSchema).optional(),
     with: z.record(z.string(), jsonSchema).optional().describe("Settings of a built-in step: literals."),
     when: z.string().optional().describe("CEL over `params` and `value` outputs; false skips the step."),
+    tune: tuneSchema.optional().describe("Searches for the values that bring a metric the furthest, a trial at each."),
     map: mapSchema.optional().describe("Runs the step once for each item of a list."),
     resources: resourcesAuthoringSchema.optional(),
     nodes: stepSchema.shape.nodes.describe("A gang: so many nodes at one time, each with these resources."),

@@ -84,7 +84,14 @@ function addWork(parts: Record<string, Json>, { step, builtin, runDate }: CacheK
 export function visibleParams(step: StepIr): string[] {
   const named = step.run === undefined ? [] : commandExpressions(step.run);
   const names = named.flatMap((expression) => (expression.kind === "params" ? [expression.name] : []));
-  return [...new Set([...(step.params ?? []), ...names, ...(step.map ? [step.map.as] : [])])].sort();
+  return [
+    ...new Set([
+      ...(step.params ?? []),
+      ...names,
+      ...(step.map ? [step.map.as] : []),
+      ...Object.keys(step.tune?.search ?? {}),
+    ]),
+  ].sort();
 }
 
 /** A lock file's digest, or that of an image named by digest: a tag may move. */

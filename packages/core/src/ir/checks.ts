@@ -12,6 +12,7 @@ import { commands, conditions, declaredParams, maps } from "./checks/expressions
 import { environments, inputTypes, knownOutputs, missingFiles, referenceForms } from "./checks/references.ts";
 import { schedules } from "./checks/schedule.ts";
 import { computes, cycles, fittingKeys, hasSteps, needs, runOrUses, secrets, stepNames } from "./checks/structure.ts";
+import { tunes } from "./checks/tune.ts";
 import type { PipelineIr } from "./pipeline.ts";
 
 const checks: readonly Check[] = [
@@ -34,6 +35,7 @@ const checks: readonly Check[] = [
   declaredParams,
   conditions,
   maps,
+  tunes,
   schedules,
   computes,
   secrets,

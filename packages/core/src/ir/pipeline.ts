@@ -83,6 +83,34 @@ export const mapSchema = z.strictObject({
   concurrency: z.int().positive().optional(),
 });
 
+/** Written as people write it: `log_uniform`, `max_failed`. */
+export const tuneSchema = z.strictObject({
+  search: z.record(
+    identifierSchema,
+    z.union([
+      z.strictObject({
+        choice: z
+          .array(z.union([z.string(), z.number(), z.boolean()]))
+          .min(1)
+          .max(1_000),
+      }),
+      z.strictObject({ integer: z.tuple([z.int(), z.int()]) }),
+      z.strictObject({ uniform: z.tuple([z.number(), z.number()]) }),
+      z.strictObject({ log_uniform: z.tuple([z.number(), z.number()]) }),
+    ]),
+  ),
+  method: z.enum(["grid", "random"]),
+  trials: z.int().min(1).max(1_000).optional(),
+  concurrency: z.int().positive().optional(),
+  /** The last value that a trial reports of this metric decides. */
+  objective: z.strictObject({ metric: z.string().min(1).max(250), direction: z.enum(["maximize", "minimize"]) }),
+  /** Left out: 0. */
+  seed: z.int().optional(),
+  /** So many trials may fail without failing the step; left out: 0. */
+  max_failed: z.int().nonnegative().optional(),
+});
+export type TuneIr = z.infer<typeof tuneSchema>;
+
 export const stepSchema = z.strictObject({
   /** A shell command; exactly one of `run` and `uses`. */
   run: z.string().optional(),
@@ -102,6 +130,7 @@ export const stepSchema = z.strictObject({
   /** CEL; false skips the step. */
   when: z.string().optional(),
   map: mapSchema.optional(),
+  tune: tuneSchema.optional(),
   compute: nameSchema.optional(),
   resources: resourcesSchema.optional(),
   /** A gang: so many processes at one time, one a node, which find each other; `resources` are those of each. Left out: 1. */

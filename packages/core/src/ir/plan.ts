@@ -10,6 +10,7 @@ import { isTypescriptStep } from "./normalize.ts";
 import type { ParameterValue, PipelineIr, StepIr } from "./pipeline.ts";
 import { parseReference } from "./references.ts";
 import { type RunScope, runScope, type ScopeOptions } from "./run-scope.ts";
+import { trialsOf } from "./trials.ts";
 
 /** run: it would be executed. cached: its outputs are there. skip: it would not run. unknown: an earlier step's outputs decide. */
 export type PlannedAction = "run" | "cached" | "skip" | "unknown";
@@ -111,7 +112,8 @@ class Planner {
     }
     const condition = this.#condition(name, step);
     if (condition !== undefined) return condition;
-    const decision = step.map === undefined ? await this.#unit(step) : await this.#branches(name, step);
+    const decision =
+      step.map === undefined && step.tune === undefined ? await this.#unit(step) : await this.#branches(name, step);
     if (mode === "reuse") return this.#reuse(name, step, decision);
     if (mode === "forced" && decision.action === "cached")
       return { action: "run", reason: "asked for", ...keyOf(decision) };
@@ -132,6 +134,7 @@ class Planner {
   }
 
   async #branches(name: string, step: StepIr): Promise<Decision> {
+    if (step.tune !== undefined) return this.#all(step, trialsOf(step.tune));
     const over = step.map?.over ?? "[]";
     const open = this.#unknownRead(over);
     if (open !== undefined) return { action: "unknown", reason: `\`map.over\` reads ${open}, which runs first` };
@@ -141,6 +144,10 @@ class Planner {
     } catch (error) {
       return this.#problem(name, ["map", "over"], toEspalierError(error));
     }
+    return this.#all(step, items);
+  }
+
+  async #all(step: StepIr, items: readonly Json[]): Promise<Decision> {
     const decisions = await Promise.all(items.map((item) => this.#unit(step, item)));
     const running = decisions.filter((decision) => decision.action !== "cached");
     const [first] = running;
@@ -184,6 +191,7 @@ class Planner {
     const { params, pipeline, snapshots, logicalDate } = this.#run;
     const all: Record<string, Json> = { ...pipeline.params, ...params };
     if (step.map !== undefined && item !== undefined) all[step.map.as] = item;
+    if (step.tune !== undefined) Object.assign(all, item);
     const visible = Object.fromEntries(
       visibleParams(step).flatMap((name): [string, Json][] => (all[name] === undefined ? [] : [[name, all[name]]])),
     );

@@ -178,6 +178,8 @@ export interface EngineRecord {
     fromOffset: number,
     toOffset: number,
   ): Promise<void>;
+  /** The latest value of a metric by attempt, of at most 1,000 attempts; one that never reported it is left out. */
+  latestMetric(attemptIds: readonly string[], key: string): Promise<ReadonlyMap<string, number>>;
   /** Where reading the attempt's event file goes on. */
   eventOffset(attemptId: string): Promise<number>;
 

@@ -61,6 +61,7 @@ export class CheckContext {
   outputs(step: StepIr): Readonly<Record<string, ArtifactType | undefined>> | undefined {
     const own = Object.fromEntries(Object.entries(step.outputs ?? {}).map(([name, output]) => [name, output.type]));
     const builtin = this.builtin(step);
+    if (step.tune !== undefined) own.trials = "value";
     if (builtin === undefined) return step.uses === undefined || isTypescriptStep(step) ? own : undefined;
     const passed = Object.entries(builtin.passes ?? {}).map(([output, input]): [string, ArtifactType | undefined] => {
       const reference = tryParseReference(step.inputs?.[input] ?? "");
@@ -85,7 +86,9 @@ export class CheckContext {
     const passed = input === undefined ? undefined : tryParseReference(step.inputs?.[input] ?? "");
     const type =
       passed === undefined
-        ? (step.outputs?.[reference.output]?.type ?? builtin?.outputs[reference.output])
+        ? (step.outputs?.[reference.output]?.type ??
+          (step.tune !== undefined && reference.output === "trials" ? "value" : undefined) ??
+          builtin?.outputs[reference.output])
         : this.referenceType(passed, [...seen, reference.step]);
     // What the input can not be is told there, not once more where it ends up.
     if (passed !== undefined && type !== undefined && builtin?.inputs[input ?? ""]?.types.includes(type) === false)

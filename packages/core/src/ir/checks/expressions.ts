@@ -32,15 +32,12 @@ export const commands: Check = (context) =>
       }
       if (expression.kind === "run.date") return [];
       if (expression.kind === "trial") {
-        const hint = "Searches over trials come with a later version; `map:` runs a step once for each item of a list.";
-        return [
-          fault(
-            "command-name",
-            path,
-            `the command names \`trial.${expression.name}\`, and the step has no trials`,
-            hint,
-          ),
-        ];
+        const names = Object.keys(step.tune?.search ?? {});
+        if (names.includes(expression.name)) return [];
+        const hint =
+          step.tune === undefined ? "Add `tune:` with a search." : didYouMean(expression.name, names, "trial values");
+        const what = step.tune === undefined ? "the step has no trials" : "its search has no such name";
+        return [fault("command-name", path, `the command names \`trial.${expression.name}\`, and ${what}`, hint)];
       }
       const known =
         expression.kind === "params" ? parameterNames(context, step) : Object.keys(step[expression.kind] ?? {});

@@ -1,5 +1,6 @@
 import { type EngineChange, type EngineRecord, EspalierError } from "@espalier/core";
 import type { RecordDatabase } from "../../database.ts";
+import { metricValue } from "../metrics.ts";
 import { earlierSteps, findCached } from "./cache.ts";
 import { createChangeWriter } from "./changes.ts";
 import { createRun, readRun } from "./create-run.ts";
@@ -71,6 +72,16 @@ export function createEngineRecord(
     appendStepEvents: async (attemptId, events, fromOffset, toOffset) => {
       await appendStepEvents(database, attemptId, events, fromOffset, toOffset);
       changed(await runOfAttempt(database, attemptId));
+    },
+    latestMetric: async (attemptIds, key) => {
+      const rows = await database.kysely
+        .selectFrom("latest_metrics")
+        .select(["run_id", "value", "is_nan"])
+        .where("project_id", "=", database.projectId)
+        .where("run_id", "in", [...attemptIds])
+        .where("key", "=", key)
+        .execute();
+      return new Map(rows.map((row) => [row.run_id, metricValue(row)]));
     },
     eventOffset: (attemptId) => eventOffset(database, attemptId),
   };
