@@ -4,17 +4,20 @@ Executed by the job's entrypoint, which has called ray.init() and read `program`
 internal key-value store, where the Jobs API puts packages. `sys.argv[2]` is the key of the batch there. No working folder on the nodes:
 Ray would set one up for each job and start new workers for it, and so may use those that are idle.
 
-A job costs a driver process and workers of its own, a task next to nothing; so attempts share a job. What comes to stand under the key of
-the batch and ".more" is taken while the job runs, and it stays for a while when it has nothing to do. What becomes of each attempt is told as a
+`sys.argv[3]` is the job's own prefix of keys.
+
+A job costs a driver process and workers of its own, a task next to nothing; so attempts share a job. What comes to stand under
+<prefix>.more.<n>.zip, n from 1 on, is taken while the job runs, and it stays for a while when it has nothing to do. What becomes of each attempt is told as a
 line of JSON on stdout, which adapters/open-source/src/ray-driver-log.ts reads:
 
-    {"espalier": "taken", "attempt": id}
+    {"espalier": "taken", "attempt": id, "feed": n}
     {"espalier": "waiting", "attempt": id, "reason": text}
     {"espalier": "ended", "attempt": id, "exit_code": n, "cancelled": bool, "words": what the launcher printed}
     {"espalier": "lost", "attempt": id, "reason": text}
 
 A batch is {"attempts": [{"id", "name", "manifest_url", "token", "nodes", "resources"}], "variables": {...},
-"ray_in_steps": bool}; `resources` are options of a Ray task. Attempts whose ids come to stand under ".cancel" are stopped.
+"ray_in_steps": bool}; `resources` are options of a Ray task. An attempt whose id comes to stand under <prefix>.cancel.<id>.zip is stopped.
+"taken" said again of one that was waiting means that a node can take it now.
 """
 
 import ctypes
@@ -28,12 +31,13 @@ import threading
 import time
 
 import ray
-from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
+from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_list
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 WORDS_BYTES = 8192
 LOOK_SECONDS = 0.25
+NODES_SECONDS = 5.0
 IDLE_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
 
@@ -141,9 +145,8 @@ class Attempt:
         on_first = PlacementGroupSchedulingStrategy(self.group, placement_group_bundle_index=0)
         self.point = meeting_point.options(scheduling_strategy=on_first).remote()
 
-    def meet(self):
+    def meet(self, address, port):
         """All nodes of a gang are there: one launcher on each."""
-        address, port = ray.get(self.point)
         self.point = None
         for rank in range(self.nodes):
             where = PlacementGroupSchedulingStrategy(self.group, placement_group_bundle_index=rank)
@@ -181,11 +184,16 @@ class Attempt:
         """A task has ended. True: with it the attempt."""
         if task == self.point:
             try:
-                self.meet()
-                return False
+                point = ray.get(task)
+                if not self.stopping:
+                    self.meet(*point)
+                    return False
+                # Cancelled after all nodes were there, and before a launcher was on any.
+                self.results[0] = ray.exceptions.TaskCancelledError()
             except ray.exceptions.RayError as error:
                 self.results[0] = error
-                return True
+            self.point = None
+            return True
         rank = self.tasks.pop(task)
         try:
             self.results[rank] = ray.get(task)
@@ -197,6 +205,16 @@ class Attempt:
             self.first_fault = rank if self.first_fault is None else self.first_fault
             self.stop()
         return not self.tasks
+
+    def fail(self, error):
+        """Something went wrong here in the driver: what runs of it is stopped, and it alone is lost."""
+        try:
+            self.stop()
+            if self.group is not None:
+                remove_placement_group(self.group)
+        except Exception as another:
+            print("espalier: stopping %s: %r" % (self.spec["id"], another), flush=True)
+        tell("lost", self.spec["id"], reason="the driver of the Ray job failed with it: " + reason_of(error))
 
     def end(self):
         if self.group is not None:
@@ -234,12 +252,14 @@ def lacks(resources, nodes):
 
 
 class Waiting:
-    """Tells once of each attempt that no node can take. An autoscaler may bring one, so it is no failure."""
+    """Tells of each attempt that no node can take, and when one can. An autoscaler may bring one, so it is no failure."""
 
     def __init__(self):
         self.told = set()
+        self.looked = 0.0
 
     def look(self, attempts):
+        self.looked = time.monotonic()
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for attempt_id, attempt in attempts.items():
             missing = lacks(attempt.spec["resources"], nodes)
@@ -248,27 +268,54 @@ class Waiting:
             if missing is not None and attempt_id not in self.told:
                 self.told.add(attempt_id)
                 tell("waiting", attempt_id, reason="no node of the cluster has " + missing)
+            elif missing is None and attempt_id in self.told:
+                self.told.remove(attempt_id)
+                tell("taken", attempt_id)
+
+    def look_again(self, attempts):
+        if self.told and time.monotonic() - self.looked > NODES_SECONDS:
+            self.told &= set(attempts)
+            self.look(attempts)
 
 
 class Attempts:
-    """All of one job that have not ended yet."""
+    """All of one job that have not ended yet. What goes wrong with one of them ends that one alone."""
 
-    def __init__(self, key):
+    def __init__(self, key, prefix):
         self.key = key
+        self.prefix = prefix
         self.open = {}
         self.waiting = Waiting()
-        self.cancels = None
+        self.feeds = 0
 
-    def take(self, batch, specs):
-        """Told before anything begins: what is not told as taken was not begun, and may be submitted elsewhere."""
+    def more_key(self):
+        return b"%s.more.%d.zip" % (self.prefix, self.feeds + 1)
+
+    def take(self, batch, specs, key, **more):
+        """Told before anything begins, and before the key is gone: what is not told as taken was not begun, and may be submitted elsewhere."""
         for spec in specs:
-            tell("taken", spec["id"])
-        _internal_kv_del(self.key)
-        _internal_kv_del(self.key + b".more")
+            tell("taken", spec["id"], **more)
+        # What is told as taken has to begin, whatever becomes of its key.
+        tolerantly("removing what was taken", _internal_kv_del, key)
         for spec in specs:
             attempt = self.open[spec["id"]] = Attempt(spec, batch)
-            attempt.begin()
-        self.waiting.look(self.open)
+            self.guard(attempt, attempt.begin)
+        tolerantly("looking at the nodes", self.waiting.look, self.open)
+
+    def take_more(self, batch):
+        key = self.more_key()
+        text = _internal_kv_get(key)
+        if text is not None:
+            # Counted first: should anything go wrong with it, it is not taken a second time.
+            self.feeds += 1
+            self.take(batch, json.loads(text)["attempts"], key, feed=self.feeds)
+
+    def guard(self, attempt, step, *given):
+        try:
+            return step(*given)
+        except Exception as error:
+            self.open.pop(attempt.spec["id"], None)
+            attempt.fail(error)
 
     def collect(self):
         owners = {task: attempt_id for attempt_id, attempt in self.open.items() for task in attempt.waits_for()}
@@ -277,19 +324,26 @@ class Attempts:
             return
         done, _ = ray.wait(list(owners), num_returns=len(owners), timeout=LOOK_SECONDS, fetch_local=False)
         for task in done:
-            attempt = self.open[owners[task]]
-            if attempt.take(task):
+            attempt = self.open.get(owners[task])
+            if attempt is not None and self.guard(attempt, attempt.take, task):
                 del self.open[attempt.spec["id"]]
-                attempt.end()
+                self.guard(attempt, attempt.end)
 
     def cancel(self):
-        text = _internal_kv_get(self.key + b".cancel")
-        if text == self.cancels:
-            return
-        self.cancels = text
-        for attempt_id in json.loads(text or b"[]"):
+        for key in _internal_kv_list(self.prefix + b".cancel."):
+            attempt_id = (_internal_kv_get(key) or b"").decode()
+            _internal_kv_del(key)
             if attempt_id in self.open:
-                self.open[attempt_id].cancel()
+                self.guard(self.open[attempt_id], self.open[attempt_id].cancel)
+
+
+def tolerantly(what, look, *given):
+    """The head's store may not answer for a moment; the attempts go on meanwhile, and the next look comes soon."""
+    try:
+        look(*given)
+    except Exception as error:
+        print("espalier: %s: %s" % (what, reason_of(error)), flush=True)
+        time.sleep(LOOK_SECONDS)
 
 
 def main():
@@ -298,18 +352,17 @@ def main():
     if text is None:
         sys.exit("espalier: Ray no longer has the batch %s" % sys.argv[2])
     batch = {**json.loads(text), "launcher": ray.put(program["launcher"])}
-    attempts = Attempts(key)
-    attempts.take(batch, batch["attempts"])
+    attempts = Attempts(key, sys.argv[3].encode())
+    attempts.take(batch, batch["attempts"], key)
     busy = time.monotonic()
     while attempts.open or time.monotonic() - busy < IDLE_SECONDS:
-        attempts.collect()
-        more = _internal_kv_get(key + b".more")
-        if more is not None:
-            attempts.take(batch, json.loads(more)["attempts"])
-        attempts.cancel()
+        tolerantly("waiting for tasks", attempts.collect)
+        tolerantly("looking for more attempts", attempts.take_more, batch)
+        tolerantly("looking for cancellations", attempts.cancel)
+        tolerantly("looking at the nodes", attempts.waiting.look_again, attempts.open)
         if attempts.open:
             busy = time.monotonic()
-    _internal_kv_del(key + b".cancel")
 
 
-main()
+if __name__ == "__main__":
+    main()

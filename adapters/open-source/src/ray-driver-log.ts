@@ -29,7 +29,7 @@ export function readDriverLog(text: string): ReadonlyMap<string, DriverLine> {
 /** How many times the driver was given more attempts, and took them. */
 export function feedsTaken(text: string): number {
   let most = 0;
-  for (const [, feed] of text.matchAll(/^\{"espalier": "taken",.* "feed": (\d+)\}$/gm))
+  for (const [, feed] of text.matchAll(/^\{"espalier":\s*"taken",.*"feed":\s*(\d+)\}$/gm))
     most = Math.max(most, Number(feed));
   return most;
 }
