@@ -456,7 +456,7 @@ def run(server, root):
         step.cancel()
     rank = int(os.environ.get("ESPALIER_NODE_RANK", "0"))
     if rank > 0:
-        return follow(step, rank)
+        return follow(server, step, rank, cancel)
     sender = Sender(server, {"log": os.path.join(root, "log"), "events": os.path.join(root, "events.jsonl")}, cancel)
     sender.start()
     code = step.wait()
@@ -471,14 +471,30 @@ def run(server, root):
     return 143 if step.cancelled and code == 0 else code
 
 
-def follow(step, rank):
+def follow(server, step, rank, on_cancel):
     """A member of a gang that is not the first: what it leaves is nobody's, and its exit code goes to who started it."""
+    over = threading.Event()
+    threading.Thread(target=hear, args=(server, over, on_cancel), daemon=True).start()
     code = step.wait()
+    over.set()
     if code != 0:
         with open(step.log.name, "rb") as log:
             log.seek(max(0, os.path.getsize(step.log.name) - FOLLOWER_LOG_BYTES))
             sys.stderr.write("member %d ended with exit code %d:\n%s" % (rank, code, log.read().decode("utf-8", "replace")))
     return 143 if step.cancelled and code == 0 else code
+
+
+def hear(server, over, on_cancel):
+    """An append of nothing changes nothing; its reply says whether to stop."""
+    while not over.wait(BEAT_SECONDS):
+        try:
+            if server.append("log", 0, b"").get("cancel"):
+                return on_cancel()
+        except Over:
+            return on_cancel()
+        except (Behind, LauncherError) as error:
+            # The first member tells what goes wrong with the control plane, and ends the gang when it does.
+            sys.stderr.write("espalier launcher: %s\n" % error)
 
 
 def bring_runs(server, folders, code):
@@ -513,7 +529,11 @@ def main():
         sys.stderr.write("espalier launcher: the attempt is over: %s\n" % error)
         return LAUNCHER_FAILED
     except (LauncherError, OSError) as error:
-        tell(server, str(error))
+        if int(os.environ.get("ESPALIER_NODE_RANK", "0")) > 0:
+            # The attempt's last word is the first member's; the tool that started this one hears of it by its exit code.
+            sys.stderr.write("espalier launcher: %s\n" % error)
+        else:
+            tell(server, str(error))
         return LAUNCHER_FAILED
     finally:
         shutil.rmtree(root, ignore_errors=True)

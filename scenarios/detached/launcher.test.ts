@@ -30,6 +30,8 @@ interface Site {
   calls: string[];
   log: string;
   exit: unknown;
+  /** Told with every reply to the log. */
+  cancel: boolean;
   outputs: unknown;
   /** Paths of the MLflow file store, each time they are told. */
   runs: string[][];
@@ -68,6 +70,7 @@ beforeEach(async () => {
     },
     store: () => 200,
     plane: () => 200,
+    cancel: false,
     blobs: new Map([["/word", "hello"]]),
     uploads: new Map(),
     calls: [],
@@ -110,7 +113,7 @@ async function plane(request: IncomingMessage, response: ServerResponse): Promis
       return void response.writeHead(409).end(JSON.stringify({ error: { code: "CONFLICT", message: "gap", details } }));
     }
     site.log += body.slice(Math.max(0, site.log.length - Number(searchParams.get("offset"))));
-    return reply({ next: site.log.length, cancel: false });
+    return reply({ next: site.log.length, cancel: site.cancel });
   }
   if (name === "events") return reply({ next: Number(searchParams.get("offset")) + body.length, cancel: false });
   if (name === "mlruns") {
@@ -150,9 +153,9 @@ async function store(request: IncomingMessage, response: ServerResponse): Promis
   response.writeHead(200).end(site.blobs.get(path.split("?")[0] ?? "") ?? "");
 }
 
-async function launch(): Promise<{ code: number | null; stderr: string }> {
+async function launch(variables: Record<string, string> = {}): Promise<{ code: number | null; stderr: string }> {
   const child = spawn("python3", [launcher, `${site.planeUrl}/api/v1/attempts/a1/manifest`], {
-    env: { PATH: process.env.PATH ?? "", ESPALIER_TOKEN: "secret-token", ESPALIER_WORK: folder },
+    env: { PATH: process.env.PATH ?? "", ESPALIER_TOKEN: "secret-token", ESPALIER_WORK: folder, ...variables },
     stdio: ["ignore", "ignore", "pipe"],
   });
   let stderr = "";
@@ -276,3 +279,19 @@ test.each([
   if (code === 0) expect(site.exit).toMatchObject({ exitCode: 70, error: expect.stringContaining("mlruns") });
   else expect(site.log).toContain("could not be brought");
 });
+
+test("of a gang only the first member has the last word; another that can not do its work says why on stderr", async () => {
+  site.store = () => 404;
+  const { code, stderr } = await launch({ ESPALIER_NODE_RANK: "1" });
+  expect(code).toBe(70);
+  expect(stderr).toContain("answered 404");
+  expect(site.exit).toBeUndefined();
+});
+
+test("a member of a gang that is not the first hears that the attempt is cancelled", async () => {
+  site.manifest.command = "exec sleep 600";
+  site.cancel = true;
+  expect(await launch({ ESPALIER_NODE_RANK: "1" })).toMatchObject({ code: 143 });
+  expect(site.exit).toBeUndefined();
+  expect(site.log).toBe("");
+}, 60_000);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -142,6 +142,23 @@ test("when a member of a gang fails the others are stopped, and its exit code is
     const { pid } = parseIdentity(readFileSync(join(folder, "identity"), "utf8")) ?? { pid: 0 };
     await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow("ESRCH"), { timeout: 30_000 });
   }));
+
+test(
+  "a gang whose member is killed before it can tell its end does not wait for it",
+  () =>
+    gang(
+      'echo "$PPID" >"$ESPALIER_OUTPUTS/subshell"; touch "$ESPALIER_OUTPUTS/ready"; exec sleep 600',
+      3,
+      async (folder, handle, runner) => {
+        const outputs = join(folder, "ranks/1/outputs");
+        await vi.waitUntil(() => existsSync(join(outputs, "ready")), { timeout: 30_000 });
+        process.kill(Number(readFileSync(join(outputs, "subshell"), "utf8")), "SIGKILL");
+        expect(await runner.wait?.(handle)).toEqual({ state: "exited", exitCode: 137 });
+        expect(readFileSync(join(folder, "log"), "utf8")).toContain("member 1 of 3 ended with exit code 137");
+      },
+    ),
+  60_000,
+);
 
 test("a gang is cancelled whole", () =>
   gang('echo ready; trap "echo saved; exit 0" TERM; while :; do sleep 0.1; done', 2, async (folder, handle, runner) => {

@@ -5,7 +5,7 @@ import { createWorkshop, type Workshop } from "./workshop.test-support.ts";
 const pipeline = { steps: { a: { run: "a", outputs: { x: { type: "value" as const } } } } };
 
 /** A runner elsewhere that ends every attempt with this, and a launcher that told that. */
-async function runWith(status: StepStatus, word: StepStatus | undefined): Promise<[Workshop, string]> {
+async function runWith(status: StepStatus, word: StepStatus | undefined, nodes?: number): Promise<[Workshop, string]> {
   const shop = createWorkshop({ a: () => ({ x: 1 }) });
   const { runnerFor, staging } = shop.options;
   shop.options.runnerFor = async (step, run) => {
@@ -13,7 +13,8 @@ async function runWith(status: StepStatus, word: StepStatus | undefined): Promis
     return { ...target, runner: { ...target.runner, sharesFiles: false, wait: async () => status } };
   };
   shop.options.staging = { ...staging, lastWord: async () => word };
-  const id = await shop.run(pipeline);
+  const { a } = pipeline.steps;
+  const id = await shop.run(nodes === undefined ? pipeline : { steps: { a: { ...a, nodes } } });
   await shop.finish(id);
   return [shop, id];
 }
@@ -35,4 +36,15 @@ test("a launcher that gave up says why; a time limit of the tool is a timeout wh
   const limit: StepStatus = { state: "lost", cause: "timeout", message: "ended at its time limit" };
   const [late, lateId] = await runWith(limit, { state: "cancelled" });
   expect((await late.row(lateId, "a")).error?.details).toMatchObject({ cause: "timeout" });
+});
+
+test("of a gang the first member's word says neither that all ended well nor that somebody stopped it", async () => {
+  const lost: StepStatus = { state: "lost", message: "the node of member 1 is gone" };
+  const [one, oneId] = await runWith(lost, { state: "exited", exitCode: 0 }, 2);
+  expect((await one.row(oneId, "a")).error?.message).toContain("member 1 is gone");
+  const [other, otherId] = await runWith({ state: "exited", exitCode: 70 }, { state: "cancelled" }, 2);
+  expect((await other.row(otherId, "a")).error?.message).toContain("exit code 70");
+  const gaveUp: StepStatus = { state: "lost", message: "the launcher gave up: wrong digest" };
+  const [first, firstId] = await runWith({ state: "exited", exitCode: 70 }, gaveUp, 2);
+  expect((await first.row(firstId, "a")).error?.message).toContain("wrong digest");
 });

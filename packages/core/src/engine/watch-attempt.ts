@@ -21,7 +21,7 @@ export async function watchAttempt(
   context: RunContext,
   runner: StepRunner,
   attempt: AttemptRow & { handle: string },
-  limits: { timeoutSeconds?: number; graceSeconds: number },
+  limits: { timeoutSeconds?: number; graceSeconds: number; nodes?: number },
 ): Promise<Ended> {
   const { clock } = context.options;
   const over = new AbortController();
@@ -55,7 +55,7 @@ export async function watchAttempt(
   };
   const background = [deadline(), pumpEvents(context, attempt, over.signal)];
   try {
-    const status = await untilEnded(context, runner, attempt.id, attempt.handle);
+    const status = await untilEnded(context, runner, attempt.id, attempt.handle, (limits.nodes ?? 1) > 1);
     return { status, timedOut };
   } finally {
     over.abort();
@@ -69,6 +69,7 @@ async function untilEnded(
   runner: StepRunner,
   attemptId: string,
   handle: string,
+  isGang: boolean,
 ): Promise<Ended["status"]> {
   const signal = context.letGo.signal;
   for (let wait = pollMilliseconds; ; wait = Math.min(wait * 2, 30_000)) {
@@ -78,7 +79,7 @@ async function untilEnded(
         ? await abortable(runner.wait(handle, { signal }), signal)
         : await runner.status(handle, { signal });
       if (status.state !== "pending" && status.state !== "running")
-        return await heardStatus(context, attemptId, status);
+        return await heardStatus(context, attemptId, status, isGang);
       wait = pollMilliseconds;
     } catch (error) {
       signal.throwIfAborted();
@@ -90,12 +91,21 @@ async function untilEnded(
   }
 }
 
-/** A tool may lose an attempt that told its end before, and of a launcher that gave up it knows only the exit code, not the reason. */
-async function heardStatus(context: RunContext, attemptId: string, told: Ended["status"]): Promise<Ended["status"]> {
-  const knowsLess =
-    told.state === "lost" ? told.cause === undefined : told.state === "exited" && told.exitCode === launcherFailed;
+/**
+ * A tool may lose an attempt that told its end before, and of a launcher that gave up it knows only the exit code, not the reason. The word of a gang is that of its first
+ * member: it may have ended well while the tool lost another, or have been stopped because another's launcher gave up.
+ */
+async function heardStatus(
+  context: RunContext,
+  attemptId: string,
+  told: Ended["status"],
+  isGang: boolean,
+): Promise<Ended["status"]> {
+  const gaveUp = told.state === "exited" && told.exitCode === launcherFailed;
+  const knowsLess = gaveUp || (!isGang && told.state === "lost" && told.cause === undefined);
   const word = knowsLess ? await context.options.staging.lastWord?.(attemptId) : undefined;
-  return word === undefined || word.state === "pending" || word.state === "running" ? told : word;
+  if (word === undefined || word.state === "pending" || word.state === "running") return told;
+  return isGang && word.state !== "lost" ? told : word;
 }
 
 /** Lets go at once even if the runner is slow to notice the signal. */

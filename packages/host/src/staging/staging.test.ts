@@ -196,8 +196,12 @@ test("an attempt that is prepared again keeps its token; only steps that run cod
   writeFileSync(join(folder, "attempts/a/log"), "my token is esp_token-1\n");
   const closed = await staging.closeLog(order("a", { run: "true" }), 10);
   expect(closed.tail).toBe("my token is ***********");
+  const member = join(folder, "attempts/a/ranks/1");
+  mkdirSync(member, { recursive: true });
+  writeFileSync(join(member, "log"), "a member's token is esp_token-1\n");
   await staging.discard(order("a", { run: "true" }), false);
   expect(readFileSync(join(folder, "attempts/a/log"), "utf8")).toBe("my token is ***********\n");
+  expect(readFileSync(join(member, "log"), "utf8")).toBe("a member's token is ***********\n");
   expect(existsSync(join(folder, "attempts/a/token"))).toBe(false);
 });
 

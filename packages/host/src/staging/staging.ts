@@ -177,7 +177,8 @@ export function createStaging(options: StagingOptions): HostStaging {
       const folder = folderOf(order.attemptId);
       // What failed keeps its log and outputs for a look, without secrets; its inputs are copies and may be large.
       const secrets = await knownSecrets(options.secrets, order.secrets, folder);
-      if (!succeeded && secrets.length > 0) await maskInPlace([folder.log, folder.events], secrets);
+      if (!succeeded && secrets.length > 0)
+        await maskInPlace([folder.log, folder.events, ...(await membersFiles(folder))], secrets);
       if (!succeeded) await rm(folder.token, { force: true });
       await rm(succeeded ? folder.root : folder.inputs, { recursive: true, force: true });
       if (succeeded && order.checkpoint !== undefined) {
@@ -209,6 +210,14 @@ async function checkHeldHere(folder: AttemptFolder, attemptId: string): Promise<
   throw new EspalierError("UNAVAILABLE", `What attempt ${attemptId} left was told to another control plane`, {
     hint: "`retry: { attempts: 2, causes: [lost] }` makes such a step anew.",
   });
+}
+
+/** What the members of a gang on this machine said, other than the first. */
+async function membersFiles(folder: AttemptFolder): Promise<string[]> {
+  const ranks = join(folder.root, "ranks");
+  if (!(await isThere(ranks))) return [];
+  const members = await readdir(ranks);
+  return members.flatMap((rank) => ["log", "events.jsonl"].map((file) => join(ranks, rank, file)));
 }
 
 /** Milliseconds since the last change; infinite when nothing is there. */
