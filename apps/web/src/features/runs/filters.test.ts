@@ -1,0 +1,13 @@
+import { runSchema } from "@espalier/contract";
+import { expect, test } from "vitest";
+import { readRunFilters, runStates } from "./filters.ts";
+
+test("the states to choose from are the contract's", () => {
+  expect(runStates).toEqual(runSchema.shape.state.options);
+});
+
+test("what an address says that is no filter is left out", () => {
+  expect(readRunFilters({ pipeline: "train", state: "failed" })).toEqual({ pipeline: "train", state: "failed" });
+  expect(readRunFilters({ pipeline: "", state: "broken", other: 1 })).toEqual({});
+  expect(readRunFilters({ pipeline: 3 })).toEqual({});
+});

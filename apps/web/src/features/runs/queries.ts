@@ -1,0 +1,22 @@
+import { infiniteQueryOptions } from "@tanstack/react-query";
+import { client } from "../../api/client.ts";
+import type { RunFilters } from "./filters.ts";
+
+const pageSize = 100;
+const refreshMilliseconds = 5_000;
+
+/** Runs, newest first, a page at a time. */
+export function runsQuery(filters: RunFilters) {
+  return infiniteQueryOptions({
+    queryKey: ["runs.list", filters],
+    queryFn: ({ pageParam, signal }) =>
+      client.call("runs.list", {
+        query: { ...filters, limit: pageSize, ...(pageParam === undefined ? {} : { cursor: pageParam }) },
+        signal,
+      }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next,
+    // A refresh asks for every page again, so only the first is kept fresh.
+    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : refreshMilliseconds),
+  });
+}

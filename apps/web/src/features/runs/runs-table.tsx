@@ -1,0 +1,59 @@
+import type { Run } from "@espalier/contract";
+import { Instant, useNow } from "../../ui/instant.tsx";
+import { StateMark } from "../../ui/state-mark.tsx";
+import { duration } from "../../ui/words.ts";
+
+const cell = "px-4 py-2.5 align-middle";
+
+/** It scrolls sideways on narrow screens; a region that scrolls can be reached by keyboard (WCAG 2.1.1). */
+export function RunsTable({ runs }: { runs: readonly Run[] }) {
+  return (
+    <section
+      aria-label="Runs"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard can not scroll it
+      tabIndex={0}
+      className="overflow-x-auto rounded-xl border border-line bg-card"
+    >
+      <table className="w-full min-w-[44rem] text-left text-sm">
+        <thead className="border-b border-line text-[13px] text-muted">
+          <tr>
+            {["Run", "Pipeline", "State", "Stack", "Started by", "Created", "Took"].map((title) => (
+              <th key={title} scope="col" className={`${cell} font-medium`}>
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody className="divide-y divide-line">
+          {runs.map((run) => (
+            <tr key={run.id}>
+              <th scope="row" title={run.id} className={`${cell} font-mono text-[13px] font-normal`}>
+                {run.id.slice(-8)}
+              </th>
+              <td className={`${cell} font-medium wrap-break-word`}>{run.pipeline}</td>
+              <td className={cell} title={run.error?.message}>
+                <StateMark state={run.state} />
+              </td>
+              <td className={`${cell} wrap-break-word`}>{run.stack}</td>
+              <td className={`${cell} text-muted wrap-break-word`}>
+                {run.trigger.kind} · {run.trigger.by}
+              </td>
+              <td className={`${cell} text-muted`}>
+                <Instant at={run.createdAt} />
+              </td>
+              <td className={`${cell} text-muted whitespace-nowrap`}>
+                <Took run={run} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Took({ run }: { run: Run }) {
+  const now = useNow();
+  if (run.startedAt === undefined) return "–";
+  return duration((run.finishedAt ?? now) - run.startedAt);
+}

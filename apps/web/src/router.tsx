@@ -1,0 +1,29 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { Layout } from "./app/layout.tsx";
+import { NothingHere, PageProblem } from "./app/page-problem.tsx";
+import { readRunFilters } from "./features/runs/filters.ts";
+
+const root = createRootRoute({ component: Layout, notFoundComponent: NothingHere, errorComponent: PageProblem });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/runs" });
+  },
+});
+
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: readRunFilters,
+  component: lazyRouteComponent(() => import("./features/runs/runs-page.tsx"), "RunsPage"),
+});
+
+export const router = createRouter({ routeTree: root.addChildren([home, runs]), defaultPreload: "intent" });
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
