@@ -148,6 +148,35 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
     await expect(one.engine.appendStepEvents(id, events, 120, 140)).rejects.toMatchObject({ code: "CONFLICT" });
   });
 
+  test("of attempts that searched, the last value of a metric", async () => {
+    const { engine } = await database.open();
+    const run = newRun();
+    await engine.createRun(run);
+    const epoch = (await engine.claimRuns("one", 60))[0]?.leaseEpoch ?? 0;
+    const ids = [randomUUID(), randomUUID(), randomUUID()] as const;
+    for (const [branch, id] of ids.entries()) {
+      await engine.createAttempt(epoch, {
+        id,
+        runId: run.id,
+        step: "train",
+        branch: -1,
+        number: branch + 1,
+        tool: "t",
+      });
+    }
+    const metric = (key: string, value: number | "NaN", step: number) =>
+      ({ type: "metric", key, value, step, timestamp: step }) as const;
+    await engine.appendStepEvents(ids[0], [metric("auc", 0.9, 1), metric("auc", 0.7, 2), metric("loss", 3, 2)], 0, 1);
+    await engine.appendStepEvents(ids[1], [metric("auc", 0.7, 1), metric("auc", "NaN", 2)], 0, 1);
+    expect(await engine.latestMetric([...ids, "unknown"], "auc")).toEqual(
+      new Map([
+        [ids[0], 0.7],
+        [ids[1], Number.NaN],
+      ]),
+    );
+    expect(await engine.latestMetric([], "auc")).toEqual(new Map());
+  });
+
   test("a cancelled run is asked once; a finished one refuses", async () => {
     const { engine } = await database.open();
     const run = newRun();

@@ -74,6 +74,7 @@ export function createEngineRecord(
       changed(await runOfAttempt(database, attemptId));
     },
     latestMetric: async (attemptIds, key) => {
+      if (attemptIds.length === 0) return new Map();
       const rows = await database.kysely
         .selectFrom("latest_metrics")
         .select(["run_id", "value", "is_nan"])
