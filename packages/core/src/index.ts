@@ -316,6 +316,7 @@ export {
   terminalStepStates,
 } from "./record/states.ts";
 export { keysAt, type Salvaged, salvage } from "./schema-faults.ts";
+export { type ComponentDifference, type StackDifference, stackDifference } from "./stack-difference.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
 export { defineTool, type OpenableComponent, type Ports, type Tool, type ToolHost } from "./tool.ts";
 export type {

@@ -77,9 +77,17 @@ async function toolInfo(
 ): Promise<Component> {
   try {
     const { manifest } = await findTool(component, uses, directory, `stacks.${component}`);
-    return { component, tool: manifest.tool, provider: manifest.provider, verified: labelOf(manifest) };
+    const { tool, provider, milestone, capabilities, skills, cost, losses = [] } = manifest;
+    return { component, tool, provider, verified: labelOf(manifest), milestone, capabilities, skills, cost, losses };
   } catch (error) {
-    return { component, tool: uses, provider: "custom", verified: toEspalierError(error).message };
+    const verified = toEspalierError(error).message;
+    const unknown = {
+      milestone: 0,
+      capabilities: [],
+      skills: [],
+      cost: { money: "not known", operations: "not known" },
+    };
+    return { component, tool: uses, provider: "custom", verified, ...unknown, losses: [] };
   }
 }
 

@@ -25,6 +25,12 @@ export const stackInfoSchema = z.object({
       tool: z.string(),
       provider: providerSchema,
       verified: z.string(),
+      milestone: z.int(),
+      capabilities: z.array(z.string()),
+      /** What a team must know to own it. */
+      skills: z.array(z.string()),
+      cost: z.object({ money: z.string(), operations: z.string() }),
+      losses: z.array(z.string()),
     }),
   ),
   /** What is wrong with its tools and their settings; empty in a stack that can do all it says. */
