@@ -58,7 +58,7 @@ export class Upstreams {
     try {
       while (this.wanted !== undefined && !this.#closed) {
         const candidate = this.wanted;
-        await Promise.all(candidate.replicas.flat().map((replica) => replica.up || replica.probe()));
+        await Promise.all(this.#unproven(candidate).map((replica) => replica.probe()));
         if (this.wanted !== candidate) continue;
         const isReady = candidate.state.versions.every(
           ({ weight }, index) => weight === 0 || candidate.replicas[index]?.some(({ up }) => up),
@@ -69,6 +69,12 @@ export class Upstreams {
     } finally {
       this.#bringing = false;
     }
+  }
+
+  /** Only what carries traffic now is known well enough: of another the last look may be a second old. */
+  #unproven(candidate: Plan): Replica[] {
+    const carrying = this.pools.filter(({ target }) => target.weight > 0).flatMap((pool) => pool.replicas);
+    return candidate.replicas.flat().filter((replica) => !replica.up || !carrying.includes(replica));
   }
 
   /** Counts go with the version that leaves: a rollout that brings it back is not to be judged by what it did before. */
