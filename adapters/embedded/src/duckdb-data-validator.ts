@@ -21,6 +21,16 @@ export const duckdbDataValidatorManifest: ToolManifest = {
   summary: "Thirteen kinds of rule, compiled to one SQL query over Parquet, CSV or JSON files",
   capabilities: ["quarantine", "samples", "references"],
   skills: ["sql"],
+  ownership: {
+    place: "this machine",
+    setUpHours: [0, 0],
+    hoursAMonth: [0, 0],
+    dollarsAMonth: [0, 0],
+    lockIn: 0,
+    wayOut: "rules are YAML, and each is one SQL query",
+    source: "nothing is added to run or to pay",
+    asOf: "2026-11-27",
+  },
   cost: { money: "none", operations: "none: a library in the step's own process" },
   verified: { label: "real", against: `DuckDB ${duckdbVersion}`, live: "not applicable" },
 };

@@ -24,6 +24,16 @@ export const localMetricsManifest: ToolManifest = {
   summary: "Operational samples in files of JSON lines, one a day",
   capabilities: ["query"],
   skills: [],
+  ownership: {
+    place: "this machine",
+    setUpHours: [0, 0],
+    hoursAMonth: [0, 0],
+    dollarsAMonth: [0, 0],
+    lockIn: 0,
+    wayOut: "JSON lines",
+    source: "nothing is added to run or to pay",
+    asOf: "2026-11-27",
+  },
   cost: { money: "disk space", operations: "none" },
   verified: { label: "real", against: "Linux", live: "not applicable" },
 };

@@ -33,6 +33,16 @@ export const ociLayoutManifest: ToolManifest = {
   summary: "Models and images in OCI image layouts on disk, which registries' own tools can copy",
   capabilities: [],
   skills: [],
+  ownership: {
+    place: "this machine",
+    setUpHours: [0, 0],
+    hoursAMonth: [0, 0],
+    dollarsAMonth: [0, 0],
+    lockIn: 0,
+    wayOut: "a standard layout that every registry's tools copy",
+    source: "nothing is added to run or to pay",
+    asOf: "2026-11-27",
+  },
   cost: { money: "disk space", operations: "none" },
   verified: { label: "real", against: "OCI image-spec v1.1 layout, Linux", live: "not applicable" },
 };

@@ -40,6 +40,16 @@ export const kubernetesManifest: ToolManifest = {
   summary: "Steps as Jobs of a Kubernetes cluster, each in an image, by its REST API",
   capabilities: ["gpu", "queue", "cancel", "images", "gang", "shared-memory"],
   skills: ["kubernetes", "containers"],
+  ownership: {
+    place: "own servers",
+    setUpHours: [16, 80],
+    hoursAMonth: [8, 40],
+    dollarsAMonth: [150, 800],
+    lockIn: 0,
+    wayOut: "steps are commands in images that run anywhere",
+    source: "estimate of this project, 2026-11; prices of small rented servers",
+    asOf: "2026-11-27",
+  },
   cost: { money: "the cluster", operations: "a Kubernetes cluster, a namespace with quotas, and images" },
   verified: { label: "real", against: "Kubernetes 1.34.4, kubelet over containerd 1.6", live: "not applicable" },
   losses: [

@@ -34,16 +34,25 @@ export const mlflowRegistryConfigSchema = z
   .refine(oneWayIn, oneWayMessage);
 export type MlflowRegistryConfig = z.infer<typeof mlflowRegistryConfigSchema>;
 
-const shared = {
+const shared: Pick<ToolManifest, "provider" | "skills" | "ownership" | "cost" | "verified"> = {
   provider: "open-source",
   skills: ["linux", "mlflow"],
+  ownership: {
+    place: "own servers",
+    setUpHours: [2, 8],
+    hoursAMonth: [1, 4],
+    dollarsAMonth: [20, 80],
+    lockIn: 0,
+    wayOut: "a mirror: the record stays here",
+    source: "estimate of this project, 2026-11; prices of small rented servers",
+    asOf: "2026-11-27",
+  },
   cost: { money: "a server and its database", operations: "one MLflow server" },
   verified: { label: "real", against: "mlflow server 3.17.2 and 2.22.5", live: "not applicable" },
-} as const;
+};
 
 export const mlflowTrackingManifest: ToolManifest = {
   ...shared,
-  skills: [...shared.skills],
   tool: "mlflow",
   component: "tracking",
   milestone: 6,
@@ -63,7 +72,6 @@ export const mlflowTrackingManifest: ToolManifest = {
 
 export const mlflowRegistryManifest: ToolManifest = {
   ...shared,
-  skills: [...shared.skills],
   tool: "mlflow",
   component: "registry",
   milestone: 8,

@@ -37,6 +37,16 @@ export const ociManifest: ToolManifest = {
   summary: "Models and images in any registry that speaks the OCI distribution protocol",
   capabilities: ["shared", "referrers"],
   skills: ["linux", "containers"],
+  ownership: {
+    place: "own servers",
+    setUpHours: [2, 8],
+    hoursAMonth: [1, 3],
+    dollarsAMonth: [10, 60],
+    lockIn: 0,
+    wayOut: "a standard protocol; images are copied by skopeo",
+    source: "estimate of this project, 2026-11; prices of small rented servers",
+    asOf: "2026-11-27",
+  },
   cost: { money: "disks and a server, or a provider's price a GB", operations: "one registry" },
   verified: {
     label: "real",

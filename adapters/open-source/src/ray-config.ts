@@ -29,6 +29,16 @@ export const rayManifest: ToolManifest = {
     "Steps as tasks of a Ray cluster, by its Jobs REST API; many attempts share a job, and a gang has a placement group",
   capabilities: ["gpu", "queue", "cancel", "gang", "map"],
   skills: ["python", "linux", "ray"],
+  ownership: {
+    place: "own servers",
+    setUpHours: [8, 40],
+    hoursAMonth: [4, 16],
+    dollarsAMonth: [100, 600],
+    lockIn: 0,
+    wayOut: "steps are commands that run anywhere",
+    source: "estimate of this project, 2026-11; prices of small rented servers",
+    asOf: "2026-11-27",
+  },
   cost: { money: "the cluster", operations: "a Ray cluster (KubeRay or `ray up`), one for each trust domain" },
   verified: { label: "real", against: "Ray 2.60.0, three nodes on one machine", live: "not applicable" },
   losses: [

@@ -40,6 +40,16 @@ export const slurmManifest: ToolManifest = {
   summary: "Steps as batch jobs of a Slurm cluster, by its REST service (slurmrestd, v0.0.38)",
   capabilities: ["gpu", "queue", "cancel", "shares-files"],
   skills: ["linux", "slurm"],
+  ownership: {
+    place: "own servers",
+    setUpHours: [24, 80],
+    hoursAMonth: [6, 24],
+    dollarsAMonth: [0, 500],
+    lockIn: 0,
+    wayOut: "steps are commands that run anywhere",
+    source: "estimate of this project, 2026-11; prices of small rented servers",
+    asOf: "2026-11-27",
+  },
   cost: { money: "the cluster", operations: "a Slurm cluster with slurmrestd and JWT; tokens to renew" },
   verified: { label: "real", against: "Slurm 22.05.8, two nodes on one machine", live: "not applicable" },
   losses: [

@@ -21,6 +21,7 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       summary: "Check the machine, the project and the stored data",
       load: () => import("./commands/doctor.ts"),
     },
+    advise: { summary: "Which tool at each milestone, and why", load: () => import("./commands/advise.ts") },
     ci: { summary: "Write a workflow for GitHub or GitLab", load: () => import("./commands/ci.ts") },
     up: { summary: "Run the control plane: API, schedules, monitors", load: () => import("./commands/up.ts") },
   },

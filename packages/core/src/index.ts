@@ -1,3 +1,20 @@
+export {
+  type Advice,
+  advise,
+  closePoints,
+  type Learning,
+  type Outcome,
+  type Verdict,
+  type WholeAdvice,
+} from "./advice/advise.ts";
+export { type Answers, answersSchema, criteria, defaultWeights } from "./advice/answers.ts";
+export { type Candidate, type Place, places } from "./advice/candidates.ts";
+export { range as rangeText } from "./advice/criteria.ts";
+export type { Flip } from "./advice/flip.ts";
+export { type Ownership, ownershipSchema, type Range } from "./advice/ownership.ts";
+export { type Ranked, type Ranking, type RankOptions, type Reason, rank } from "./advice/rank.ts";
+export { type Forecasted, type Ledger, type ReviewLine, reviewAdvice } from "./advice/review.ts";
+export { skills as knownSkills } from "./advice/skills.ts";
 export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
 export { type Copied, copyArtifact } from "./artifacts/copy-artifact.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ownershipSchema } from "./advice/ownership.ts";
 
 /** The families of tools: columns of the milestone table. */
 export const providerSchema = z.enum(["embedded", "open-source", "aws", "google", "azure", "custom"]);
@@ -41,6 +42,8 @@ export const manifestSchema = z.strictObject({
     against: z.string(),
     live: z.enum(["yes", "not yet run against the live service", "not applicable"]),
   }),
+  /** What it means to own it, in figures; without it `advise` ranks the tool as if it were dear, and says so. */
+  ownership: ownershipSchema.optional(),
   losses: z.array(z.string()).optional(),
   /** npm packages that must be installed beside Espalier. */
   needs: z.array(z.string()).optional(),

@@ -21,6 +21,17 @@ const processManifest: ToolManifest = {
   summary: "Steps as processes of this machine, each in a folder of its own, which outlive the control plane",
   capabilities: ["shares-files"],
   skills: [],
+  ownership: {
+    place: "this machine",
+    setUpHours: [0, 0],
+    hoursAMonth: [0, 0],
+    dollarsAMonth: [0, 0],
+    carries: { trainingHours: 12, trainingHoursAMonth: 300 },
+    lockIn: 0,
+    wayOut: "steps are commands that run anywhere",
+    source: "nothing is added to run or to pay",
+    asOf: "2026-11-27",
+  },
   cost: { money: "none", operations: "none" },
   verified: { label: "real", against: "Linux", live: "not applicable" },
 };

@@ -1,3 +1,4 @@
+export type { DescribedTool } from "./all-manifests.ts";
 export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
@@ -35,6 +36,7 @@ export { prepareRun, type RunRequest, type RunSources } from "./staging/prepare-
 export { createRemoteAttempts, type RemoteAttempts, type RemoteAttemptsOptions } from "./staging/remote-attempts.ts";
 export { createStaging, type HostStaging, type StagingOptions, type StepVariables } from "./staging/staging.ts";
 export { readToken } from "./staging/token.ts";
+export { toolManifests } from "./tool-manifests.ts";
 export { loadTypescriptPipeline } from "./typescript-pipeline.ts";
-export { readYamlDocument, type YamlDocument } from "./yaml-document.ts";
+export { placed, readYamlDocument, type YamlDocument } from "./yaml-document.ts";
 export { type ParsedPipeline, parseYamlPipeline } from "./yaml-pipeline.ts";

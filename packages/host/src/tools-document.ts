@@ -1,12 +1,8 @@
-import type { ToolManifest } from "@espalier/core";
-import { catalog } from "./catalog.ts";
+import { describeTools } from "./all-manifests.ts";
 
 /** `docs/tools.md`, made from the manifests alone: what is verified against what is never told by hand. */
 export async function toolsDocument(): Promise<string> {
-  const manifests: ToolManifest[] = [];
-  for (const tools of Object.values(catalog)) {
-    for (const load of Object.values(tools)) manifests.push((await load()).manifest);
-  }
+  const manifests = (await describeTools()).map(({ manifest }) => manifest);
   manifests.sort((a, b) => a.milestone - b.milestone || (a.tool < b.tool ? -1 : 1));
   const lines = [
     "# Tools",
