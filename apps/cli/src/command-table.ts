@@ -22,6 +22,10 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       load: () => import("./commands/doctor.ts"),
     },
     advise: { summary: "Which tool at each milestone, and why", load: () => import("./commands/advise.ts") },
+    maturity: {
+      summary: "The project held against MLOps maturity models",
+      load: () => import("./commands/maturity.ts"),
+    },
     ci: { summary: "Write a workflow for GitHub or GitLab", load: () => import("./commands/ci.ts") },
     up: { summary: "Run the control plane: API, schedules, monitors", load: () => import("./commands/up.ts") },
   },

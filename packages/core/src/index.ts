@@ -195,6 +195,8 @@ export {
   providerSchema,
   type ToolManifest,
 } from "./manifest.ts";
+export { type Evidence, type EvidenceKind, evidenceKinds, type Proof } from "./maturity/evidence.ts";
+export { type Maturity, maturityOf } from "./maturity/maturity.ts";
 export {
   type CapturedField,
   type CaptureHeader,

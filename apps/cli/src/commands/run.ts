@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import colors from "picocolors";
 import { startInBackground } from "../background.ts";
 import { projectCommand } from "../project-command.ts";
+import { runOrigin } from "../run-origin.ts";
 import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
 import { withSession } from "../session.ts";
 import { followRun, throwIfFailed } from "../terminal/follow-run.ts";
@@ -22,7 +23,9 @@ export function command(): Command {
 async function run(pipeline: string | undefined, options: RunCommandOptions): Promise<void> {
   if (options.detach) await startInBackground(options);
   await withSession(options, async ({ client }) => {
-    const body = { id: ulid(), ...(await runRequest(client, pipeline, options)) };
+    const origin = runOrigin(process.env);
+    const request = await runRequest(client, pipeline, options);
+    const body = { id: ulid(), ...request, ...(origin === undefined ? {} : { origin }) };
     const created = await client.call("runs.create", { body });
     if (options.detach) {
       if (options.json) printJson(created);

@@ -1,10 +1,12 @@
 import type { Lineage } from "@espalier/contract";
+import { maturityOf } from "@espalier/core";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
+import { gatherEvidence } from "../maturity/gather-evidence.ts";
 import { checkHealth, repairStore } from "../operations/doctor.ts";
 import { previewGc, refuseWhileRunning, sweep } from "../operations/garbage.ts";
 
-type Names = NamesUnder<"gc"> | NamesUnder<"doctor"> | NamesUnder<"lineage">;
+type Names = NamesUnder<"gc"> | NamesUnder<"doctor"> | NamesUnder<"lineage"> | NamesUnder<"maturity">;
 
 export function operationHandlers(plane: ControlPlane): HandlersOf<Names> {
   const { record } = plane;
@@ -16,6 +18,7 @@ export function operationHandlers(plane: ControlPlane): HandlersOf<Names> {
       await refuseWhileRunning(plane, "Repair");
       return repairStore(plane);
     },
+    "maturity.get": async () => ({ models: maturityOf(await gatherEvidence(plane)) }),
     "lineage.get": async ({ query }) => {
       const id = await nodeOf(plane, query.id);
       const bounds = { depth: query.depth, limit: query.limit };

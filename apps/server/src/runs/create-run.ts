@@ -24,7 +24,7 @@ export async function createRun(
   plane: ControlPlane,
   request: CreateRun,
   by: string,
-  trigger: RunTrigger = { kind: "manual", by },
+  trigger: RunTrigger = { kind: "manual", by, ...(request.origin === undefined ? {} : { id: request.origin }) },
 ): Promise<RunRow> {
   // A create repeated after a lost answer is the same run, also when files have changed since.
   const earlier = request.id === undefined ? undefined : await plane.record.runs.get(request.id);

@@ -1,6 +1,6 @@
 import { jsonSchema } from "@espalier/core";
 import { z } from "zod";
-import { apiPrefix, defineRoutes, flagSchema } from "../route.ts";
+import { apiPrefix, defineRoutes, flagSchema, instantSchema } from "../route.ts";
 
 export const gcReportSchema = z.object({
   /** Blobs that nothing refers to, and their bytes. */
@@ -39,7 +39,39 @@ export const lineageSchema = z.object({
 });
 export type Lineage = z.infer<typeof lineageSchema>;
 
+const proofSchema = z.object({ id: z.string(), at: instantSchema, what: z.string() });
+const criterionSchema = z.object({
+  says: z.string(),
+  provenBy: z.string(),
+  atLeast: z.number(),
+  next: z.string(),
+  isMet: z.boolean(),
+  count: z.number(),
+  proofs: z.array(proofSchema),
+});
+export const maturitySchema = z.object({
+  model: z.enum(["google", "microsoft"]),
+  name: z.string(),
+  source: z.string(),
+  /** The highest whose criteria, and those of all below, the record proves. */
+  level: z.number(),
+  levelName: z.string(),
+  levels: z.array(
+    z.object({ level: z.number(), name: z.string(), isMet: z.boolean(), criteria: z.array(criterionSchema) }),
+  ),
+  /** What the next level asks for and nothing proves. */
+  missing: z.array(criterionSchema),
+});
+
 export const operationRoutes = defineRoutes({
+  "maturity.get": {
+    method: "GET",
+    path: `${apiPrefix}/maturity`,
+    role: "viewer",
+    kind: "json",
+    summary: "The project held against published MLOps maturity models, by what the record proves",
+    response: z.object({ models: z.array(maturitySchema) }),
+  },
   "gc.preview": {
     method: "GET",
     path: `${apiPrefix}/gc`,

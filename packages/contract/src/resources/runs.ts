@@ -174,6 +174,12 @@ export const createRunSchema = z.strictObject({
   options: runOptionsSchema.optional(),
   logicalDate: dateSchema.optional(),
   id: mintedIdSchema.optional(),
+  /** The job of continuous integration that starts it: `ci:<system>/<project>#<job>`. */
+  origin: z
+    .string()
+    .max(300)
+    .regex(/^ci:[^\s]+$/)
+    .optional(),
 });
 export type CreateRun = z.infer<typeof createRunSchema>;
 

@@ -1,0 +1,95 @@
+import type { Evidence, EvidenceKind, Proof } from "@espalier/core";
+import { evidenceKinds } from "@espalier/core";
+import type { ControlPlane } from "../control-plane.ts";
+import { documentOf, gatherFacts, type RunFacts, stepsUsing, triggerOf } from "../report/facts.ts";
+import { text } from "../report/words.ts";
+
+/** What the record proves: of the newest finished runs, and of every dataset, model, endpoint and monitor. */
+export async function gatherEvidence(plane: ControlPlane): Promise<Evidence> {
+  const { record } = plane;
+  const found = Object.fromEntries(evidenceKinds.map((kind) => [kind, [] as Proof[]])) as Record<EvidenceKind, Proof[]>;
+  const facts = await gatherFacts(plane);
+  for (const one of facts.runs) proveRun(found, one, facts.rollouts);
+  for (const { id, candidateDigest, outcome, createdAt } of facts.verdicts) {
+    found.verdicts.push({ id: `verdict:${id}`, at: createdAt, what: `${outcome} for ${candidateDigest.slice(0, 19)}` });
+  }
+  for (const { id, endpoint, state, startedAt, strategy } of facts.rollouts) {
+    if (strategy === "all" || (state !== "succeeded" && state !== "rolled_back")) continue;
+    found.judgedRollouts.push({
+      id: `rollout:${id}`,
+      at: startedAt,
+      what: `${endpoint}: ${strategy}, ${state.replace("_", " ")}`,
+    });
+  }
+  await proveResources(found, record);
+  for (const kind of evidenceKinds) found[kind].sort((one, other) => other.at - one.at);
+  return found;
+}
+
+function proveRun(
+  found: Record<EvidenceKind, Proof[]>,
+  of: RunFacts,
+  rollouts: readonly { id: string; state: string }[],
+): void {
+  const { run, metrics } = of;
+  const proof = (what: string): Proof => ({ id: `run:${run.id}`, at: run.finishedAt ?? run.createdAt, what });
+  if (run.state !== "succeeded") return;
+  found.pipelineRuns.push(proof(`${run.pipeline.name}, ${Object.keys(run.pipeline.steps).length} steps`));
+  if (metrics.length > 0) found.trackedRuns.push(proof(`${run.pipeline.name}, ${metrics.length} metrics`));
+  if (stepsUsing(of, "validate").some(({ state }) => state === "succeeded" || state === "cached")) {
+    found.validations.push(proof(`${run.pipeline.name} with validated data`));
+  }
+  const { kind } = run.trigger;
+  // A simulated clock is no evidence that anybody left it running.
+  const isSimulated = run.trigger.by === "simulation";
+  if (kind === "schedule" && !isSimulated) found.scheduledRuns.push(proof(`${run.pipeline.name} by ${triggerOf(run)}`));
+  if (kind === "monitor") {
+    found.triggeredRuns.push(proof(`${run.pipeline.name} by ${triggerOf(run)}`));
+    const rollout = rollouts.find(({ id }) => id === text(documentOf(of, "deploy", "deployment")?.rollout));
+    if (rollout?.state === "succeeded")
+      found.closedLoops.push(proof(`${run.pipeline.name} by ${triggerOf(run)}, deployed`));
+  }
+  if (kind === "manual" && run.trigger.id?.startsWith("ci:")) {
+    found.continuousIntegrationRuns.push(proof(`${run.pipeline.name} in ${run.trigger.id.slice(3)}`));
+  }
+}
+
+const most = { limit: 100 };
+
+async function proveResources(found: Record<EvidenceKind, Proof[]>, record: ControlPlane["record"]): Promise<void> {
+  for (const { name } of (await record.datasets.list(most)).items) {
+    for (const { version, createdAt } of (await record.datasets.versions(name, most)).items) {
+      found.datasetVersions.push({
+        id: `dataset:${name}@${version}`,
+        at: createdAt,
+        what: `${name}, version ${version}`,
+      });
+    }
+  }
+  for (const { name } of (await record.models.list(most)).items) {
+    for (const { version, createdAt, runId } of (await record.models.versions(name, most)).items) {
+      if (runId === undefined) continue;
+      found.registrations.push({ id: `model:${name}@${version}`, at: createdAt, what: `${name}, version ${version}` });
+    }
+  }
+  for (const { name } of (await record.endpoints.list(most)).items) {
+    for (const { generation, createdAt, runId } of (await record.endpoints.history(name, most)).items) {
+      if (runId === undefined) continue;
+      found.runDeployments.push({
+        id: `endpoint:${name}`,
+        at: createdAt,
+        what: `${name}, generation ${generation} by run ${runId}`,
+      });
+    }
+  }
+  for (const { name } of (await record.monitors.list(most)).items) {
+    for (const { status, windowEnd, createdAt } of (await record.monitors.reports(name, most)).items) {
+      if (status === "insufficient") continue;
+      found.monitorReports.push({
+        id: `monitor:${name}`,
+        at: createdAt,
+        what: `${name}: ${status}, window to ${new Date(windowEnd).toISOString()}`,
+      });
+    }
+  }
+}
