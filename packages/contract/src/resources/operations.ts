@@ -49,7 +49,7 @@ const criterionSchema = z.object({
   count: z.number(),
   proofs: z.array(proofSchema),
 });
-export const maturitySchema = z.object({
+const maturitySchema = z.object({
   model: z.enum(["google", "microsoft"]),
   name: z.string(),
   source: z.string(),
