@@ -22,6 +22,7 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       load: () => import("./commands/doctor.ts"),
     },
     advise: { summary: "Which tool at each milestone, and why", load: () => import("./commands/advise.ts") },
+    move: { summary: "Carry the project from one stack to another", load: () => import("./commands/move.ts") },
     maturity: {
       summary: "The project held against MLOps maturity models",
       load: () => import("./commands/maturity.ts"),

@@ -63,6 +63,7 @@ export {
   verdictSchema,
 } from "./resources/models.ts";
 export { type Monitor, type MonitorReport, monitorReportSchema, monitorSchema } from "./resources/monitors.ts";
+export type { Move, MovePlan } from "./resources/moves.ts";
 export {
   type DoctorReport,
   doctorReportSchema,

@@ -5,6 +5,7 @@ import { endpointRoutes } from "./resources/endpoints.ts";
 import { logRoutes } from "./resources/logs.ts";
 import { modelRoutes } from "./resources/models.ts";
 import { monitorRoutes } from "./resources/monitors.ts";
+import { moveRoutes } from "./resources/moves.ts";
 import { operationRoutes } from "./resources/operations.ts";
 import { packagingRoutes } from "./resources/packagings.ts";
 import { planRoutes } from "./resources/plan.ts";
@@ -30,6 +31,7 @@ export const routes = {
   ...scheduleRoutes,
   ...accessRoutes,
   ...operationRoutes,
+  ...moveRoutes,
   ...transferRoutes,
 };
 

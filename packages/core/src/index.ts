@@ -18,6 +18,14 @@ export { skills as knownSkills } from "./advice/skills.ts";
 export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
 export { type Copied, copyArtifact } from "./artifacts/copy-artifact.ts";
+export {
+  type CopyFailure,
+  type CopyProgress,
+  type CopyReport,
+  copyArtifacts,
+  damagedAmong,
+  keysHeldBy,
+} from "./artifacts/copy-artifacts.ts";
 export { type GcOptions, type GcPlan, planGc, restoreQuarantine, type SweepRecord, sweepGc } from "./artifacts/gc.ts";
 export { blobKey } from "./artifacts/keys.ts";
 export {

@@ -1,5 +1,5 @@
-import { join } from "node:path";
-import { defineTool, type OpenableComponent, type Tool, type ToolManifest } from "@espalier/core";
+import { join, resolve } from "node:path";
+import { defineTool, type OpenableComponent, type Tool, type ToolHost, type ToolManifest } from "@espalier/core";
 import { z } from "zod";
 import { entryPoint } from "./entry-points.ts";
 
@@ -10,6 +10,11 @@ export type Catalog = { readonly [Component in OpenableComponent]: Readonly<Reco
 
 const embedded = () => import("@espalier/embedded");
 const openSource = () => import("@espalier/open-source");
+
+/** A relative path is of the project, wherever the control plane was started. */
+function folderOf(path: string | undefined, byDefault: string, { projectDirectory, stateDirectory }: ToolHost): string {
+  return path === undefined ? join(stateDirectory, byDefault) : resolve(projectDirectory, path);
+}
 
 const noSettings = z.strictObject({});
 
@@ -45,7 +50,10 @@ export const catalog: Catalog = {
         manifest: filesystemManifest,
         config: filesystemConfigSchema.partial({ path: true }),
         create: ({ path, ...rest }, host) =>
-          createFilesystemArtifactStore({ ...rest, path: path ?? join(host.stateDirectory, "store") }),
+          createFilesystemArtifactStore({
+            ...rest,
+            path: folderOf(path, "store", host),
+          }),
       });
     },
     s3: async () => {
@@ -152,8 +160,7 @@ export const catalog: Catalog = {
       return defineTool("packages", {
         manifest: ociLayoutManifest,
         config: ociLayoutConfigSchema.partial({ path: true }),
-        create: ({ path }, host) =>
-          createOciLayoutImageRegistry({ path: path ?? join(host.stateDirectory, "packages") }),
+        create: ({ path }, host) => createOciLayoutImageRegistry({ path: folderOf(path, "packages", host) }),
       });
     },
     oci: async () => {
@@ -186,8 +193,7 @@ export const catalog: Catalog = {
       return defineTool("metrics", {
         manifest: localMetricsManifest,
         config: localMetricsConfigSchema.partial({ path: true }),
-        create: ({ path, ...rest }, host) =>
-          createLocalMetricsSink({ ...rest, path: path ?? join(host.stateDirectory, "metrics") }),
+        create: ({ path, ...rest }, host) => createLocalMetricsSink({ ...rest, path: folderOf(path, "metrics", host) }),
       });
     },
   },
@@ -209,7 +215,7 @@ export const catalog: Catalog = {
         manifest: fileSecretsManifest,
         config: fileSecretsConfigSchema.partial({ path: true }),
         create: ({ path }, host) =>
-          createFileSecretStore({ path: path ?? join(host.stateDirectory, "secrets") }, createEnvironmentSecretStore()),
+          createFileSecretStore({ path: folderOf(path, "secrets", host) }, createEnvironmentSecretStore()),
       });
     },
     environment: async () => {

@@ -2,9 +2,11 @@ import type { EndpointPlan, Plan } from "@espalier/contract";
 import { isEspalierError } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
+import { movePlanLines, stackPair } from "../move-lines.ts";
 import { projectCommand } from "../project-command.ts";
 import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
 import { type Session, withSession } from "../session.ts";
+import { compareStacks, differenceLines } from "../stack-lines.ts";
 import { endpointFaults, endpointLines } from "../terminal/endpoint-lines.ts";
 import { tellProblems } from "../terminal/faults-error.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
@@ -15,13 +17,15 @@ interface PlanOptions extends RunRequestOptions {
 
 export function command(): Command {
   const described =
-    "What a run would do, what `apply` would do to endpoints, and every fault that would stop them. Nothing runs.";
+    "What a run would do, what `apply` would do to endpoints, and every fault that would stop them; of two stacks (laptop..servers), what a move would change and carry. Nothing runs.";
   return withRunOptions(projectCommand("plan", described))
     .option("--endpoints", "only what espalier.yaml declares under `endpoints:`")
     .action(plan);
 }
 
 async function plan(pipeline: string | undefined, options: PlanOptions): Promise<void> {
+  const pair = stackPair(pipeline);
+  if (pair !== undefined) return planMove(pair, options);
   await withSession({ ...options, looksOnly: true }, async ({ client }) => {
     // Of a pipeline that is named, only that is asked.
     const { endpoints } = pipeline === undefined ? await client.call("plan.endpoints", {}) : { endpoints: [] };
@@ -34,6 +38,21 @@ async function plan(pipeline: string | undefined, options: PlanOptions): Promise
     }
     const problems = [...(planned?.problems ?? []), ...endpointFaults(endpoints)];
     tellProblems(problems, toldOf(planned, endpoints, problems.length), options.json);
+  });
+}
+
+/** `plan laptop..servers`: what changes, and what would have to be carried. */
+async function planMove({ from, to }: { from: string; to: string }, options: PlanOptions): Promise<void> {
+  await withSession({ ...options, looksOnly: true }, async ({ client }) => {
+    const data = await client.call("moves.plan", { query: { from, to } });
+    const { items } = await client.call("project.stacks");
+    if (options.json) printJson({ ...compareStacks(items, from, to), data });
+    else {
+      for (const line of differenceLines(items, from, to)) printLine(line);
+      printLine("");
+      for (const line of movePlanLines(data)) printLine(line);
+    }
+    tellProblems(data.problems, `${from}..${to} can not be moved: ${data.problems.length} faults`, options.json);
   });
 }
 

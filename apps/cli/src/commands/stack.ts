@@ -1,11 +1,10 @@
-import type { StackInfo } from "@espalier/contract";
-import { type ComponentDifference, EspalierError, stackDifference } from "@espalier/core";
 import { findProject } from "@espalier/host";
 import type { Command } from "commander";
 import colors from "picocolors";
 import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { setDefaultStack } from "../set-default-stack.ts";
+import { chooseStack, compareStacks, differenceLines } from "../stack-lines.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
@@ -35,17 +34,8 @@ async function list(options: CommonOptions): Promise<void> {
   );
 }
 
-function choose(items: readonly StackInfo[], name: string | undefined): StackInfo {
-  const chosen = items.find((item) => (name === undefined ? item.isDefault : item.name === name));
-  if (chosen !== undefined) return chosen;
-  throw new EspalierError("NOT_FOUND", `There is no stack "${name}"`, {
-    at: "espalier.yaml: stacks",
-    hint: `Known: ${items.map((item) => item.name).join(", ")}.`,
-  });
-}
-
 async function show(name: string | undefined, options: CommonOptions): Promise<void> {
-  const chosen = choose(await stacks(options), name);
+  const chosen = chooseStack(await stacks(options), name);
   if (options.json) return printJson(chosen);
   printLine(chosen.name);
   printTable(
@@ -66,41 +56,8 @@ async function show(name: string | undefined, options: CommonOptions): Promise<v
 
 async function diff(from: string, to: string, options: CommonOptions): Promise<void> {
   const items = await stacks(options);
-  const [one, other] = [choose(items, from), choose(items, to)];
-  const difference = stackDifference(one.components, other.components);
-  if (options.json) return printJson({ from, to, ...difference });
-  printTable(
-    ["", "component", from, to, `verified in ${to}`],
-    difference.components.map((component) => [
-      component.milestone,
-      component.name === undefined ? component.component : `${component.component} ${component.name}`,
-      component.from?.tool ?? "none",
-      component.changed ? colors.bold(component.to?.tool ?? "none") : "the same",
-      component.changed ? verifiedOf(other, component) : "",
-    ]),
-  );
-  for (const component of difference.components) for (const line of changesOf(component)) printLine(line);
-  printLine("");
-  printLine(`to learn: ${difference.skillsToLearn.join(", ") || "nothing"}`);
-  printLine(`no longer needed: ${difference.skillsNoLongerNeeded.join(", ") || "nothing"}`);
-}
-
-function verifiedOf(stack: StackInfo, { component, to }: ComponentDifference): string {
-  return stack.components.find((one) => one.component === component && one.tool === to?.tool)?.verified ?? "";
-}
-
-function changesOf({ component, name, from, to, changed, gained, lost, newLosses }: ComponentDifference): string[] {
-  if (!changed) return [];
-  const before = from === undefined ? "" : ` instead of ${from.tool}`;
-  const cost = to === undefined ? [] : [`  costs: money ${to.cost.money}; operations ${to.cost.operations}`];
-  return [
-    "",
-    colors.bold(`${component}${name === undefined ? "" : ` ${name}`}: ${to?.tool ?? "none"}${before}`),
-    ...(gained.length === 0 ? [] : [`  ${colors.green("gained")}: ${gained.join(", ")}`]),
-    ...(lost.length === 0 ? [] : [`  ${colors.yellow("lost")}: ${lost.join(", ")}`]),
-    ...newLosses.map((loss) => `  ${colors.yellow("mind")}: ${loss}`),
-    ...cost,
-  ];
+  if (options.json) return printJson(compareStacks(items, from, to));
+  for (const line of differenceLines(items, from, to)) printLine(line);
 }
 
 async function mirrors(options: CommonOptions): Promise<string[]> {

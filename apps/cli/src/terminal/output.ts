@@ -45,10 +45,10 @@ function faultLines(fault: unknown): string[] {
 }
 
 /** Columns padded to their widest cell; numbers to the right. */
-export function printTable(
+export function tableLines(
   headers: readonly string[],
   rows: readonly (readonly (string | number | undefined)[])[],
-): void {
+): string[] {
   const cells = rows.map((row) => row.map((cell) => (cell === undefined ? "" : String(cell))));
   const widths = headers.map((header, column) =>
     Math.max(header.length, ...cells.map((row) => visible(row[column] ?? ""))),
@@ -59,8 +59,11 @@ export function printTable(
       .map((cell, column) => pad(cell, widths[column] ?? 0, numeric[column] ?? false))
       .join("  ")
       .trimEnd();
-  printLine(colors.dim(line(headers)));
-  for (const row of cells) printLine(line(row));
+  return [colors.dim(line(headers)), ...cells.map(line)];
+}
+
+export function printTable(...table: Parameters<typeof tableLines>): void {
+  for (const line of tableLines(...table)) printLine(line);
 }
 
 function pad(text: string, width: number, right: boolean): string {

@@ -8,6 +8,7 @@ import { endpointHandlers } from "./endpoints.ts";
 import { logHandlers } from "./logs.ts";
 import { modelHandlers } from "./models.ts";
 import { monitorHandlers } from "./monitors.ts";
+import { moveHandlers } from "./moves.ts";
 import { operationHandlers } from "./operations.ts";
 import { packagingHandlers } from "./packagings.ts";
 import { planHandlers } from "./plan.ts";
@@ -29,6 +30,7 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...datasetHandlers(plane),
     ...modelHandlers(plane),
     ...packagingHandlers(plane),
+    ...moveHandlers(plane),
     ...endpointHandlers(plane),
     ...scheduleHandlers(plane),
     ...approvalHandlers(plane),

@@ -18,7 +18,13 @@ export interface Copied {
  * Brings what an artifact needs from one store to another, object by object under equal keys, each verified on its way where its key is its digest. What is there
  * already is not sent again, so a copy that was cut off goes on where it was. Errors: those of both stores; NOT_FOUND and CORRUPTED name the object.
  */
-export async function copyArtifact(from: ArtifactStore, to: ArtifactStore, ref: ArtifactRef): Promise<Copied> {
+export async function copyArtifact(
+  from: ArtifactStore,
+  to: ArtifactStore,
+  ref: ArtifactRef,
+  /** Keys that the target is known to have, which are then not asked for one by one; what is brought is added. */
+  held?: Set<string>,
+): Promise<Copied> {
   const [source, target] = [createObjects(from), createObjects(to)];
   const copied: Copied = { objects: 0, bytes: 0 };
   const keys = await keysOfArtifact(source, ref);
@@ -26,16 +32,18 @@ export async function copyArtifact(from: ArtifactStore, to: ArtifactStore, ref: 
   const root = blobKey(ref.digest);
   const comesLast = (key: string): boolean => key.startsWith("layouts/") || key === root;
   const bring = async (key: string): Promise<void> => {
+    if (held?.has(key)) return;
     const known = keys.get(key);
     const size = known ?? (await source.head(key))?.size;
     if (size === undefined) throw new EspalierError("NOT_FOUND", `The store has no ${key}`, { details: { key } });
-    if ((await target.head(key))?.size === size) return;
+    if (held === undefined && (await target.head(key))?.size === size) return;
     const digest = key.startsWith("blobs/") ? digestOfKey(key) : undefined;
     // Opened at each try: a store that repeats a put needs the bytes from their beginning.
     const open = async function* (): AsyncGenerator<Uint8Array> {
       yield* digest === undefined ? await source.get(key) : await openBlob(source, digest, size);
     };
     await target.put(key, size, open);
+    held?.add(key);
     copied.objects += 1;
     copied.bytes += size;
   };
