@@ -50,6 +50,12 @@ export const kubernetesManifest: ToolManifest = {
     source: "estimate of this project, 2026-11; prices of small rented servers",
     asOf: "2026-11-27",
   },
+  permissions: [
+    "create, get, list, patch and delete jobs.batch",
+    "get and list pods",
+    "get pods/log",
+    "create, get and delete secrets",
+  ],
   cost: { money: "the cluster", operations: "a Kubernetes cluster, a namespace with quotas, and images" },
   verified: { label: "real", against: "Kubernetes 1.34.4, kubelet over containerd 1.6", live: "not applicable" },
   losses: [

@@ -47,6 +47,7 @@ export const ociManifest: ToolManifest = {
     source: "estimate of this project, 2026-11; prices of small rented servers",
     asOf: "2026-11-27",
   },
+  permissions: ["pull and push in the repository"],
   cost: { money: "disks and a server, or a provider's price a GB", operations: "one registry" },
   verified: {
     label: "real",

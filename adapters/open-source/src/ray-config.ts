@@ -39,6 +39,7 @@ export const rayManifest: ToolManifest = {
     source: "estimate of this project, 2026-11; prices of small rented servers",
     asOf: "2026-11-27",
   },
+  permissions: ["the cluster's token, where it asks for one"],
   cost: { money: "the cluster", operations: "a Ray cluster (KubeRay or `ray up`), one for each trust domain" },
   verified: { label: "real", against: "Ray 2.60.0, three nodes on one machine", live: "not applicable" },
   losses: [

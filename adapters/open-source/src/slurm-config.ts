@@ -50,6 +50,7 @@ export const slurmManifest: ToolManifest = {
     source: "estimate of this project, 2026-11; prices of small rented servers",
     asOf: "2026-11-27",
   },
+  permissions: ["a JWT of the user whose jobs they are"],
   cost: { money: "the cluster", operations: "a Slurm cluster with slurmrestd and JWT; tokens to renew" },
   verified: { label: "real", against: "Slurm 22.05.8, two nodes on one machine", live: "not applicable" },
   losses: [

@@ -151,6 +151,7 @@ export { cronFault } from "./ir/checks/schedule.ts";
 export { checkPipeline } from "./ir/checks.ts";
 export { authoringNames, compilePipeline } from "./ir/compile.ts";
 export { type CommandExpression, commandExpressions, parseCommand } from "./ir/expressions.ts";
+export { type Forecast, type ForeseenStep, foresee, median } from "./ir/foresee.ts";
 export { dependenciesOf } from "./ir/graph.ts";
 export { isTypescriptStep, normalizePipeline, pipelineDigest, typescriptTarget } from "./ir/normalize.ts";
 export {

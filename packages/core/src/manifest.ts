@@ -44,6 +44,8 @@ export const manifestSchema = z.strictObject({
   }),
   /** What it means to own it, in figures; without it `advise` ranks the tool as if it were dear, and says so. */
   ownership: ownershipSchema.optional(),
+  /** What the service must allow whoever uses the tool, in its own words. */
+  permissions: z.array(z.string()).optional(),
   losses: z.array(z.string()).optional(),
   /** npm packages that must be installed beside Espalier. */
   needs: z.array(z.string()).optional(),

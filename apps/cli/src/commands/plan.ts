@@ -9,7 +9,7 @@ import { type Session, withSession } from "../session.ts";
 import { compareStacks, differenceLines } from "../stack-lines.ts";
 import { endpointFaults, endpointLines } from "../terminal/endpoint-lines.ts";
 import { tellProblems } from "../terminal/faults-error.ts";
-import { printJson, printLine, printTable } from "../terminal/output.ts";
+import { formatBytes, formatSeconds, printJson, printLine, printTable } from "../terminal/output.ts";
 
 interface PlanOptions extends RunRequestOptions {
   endpoints?: boolean;
@@ -76,13 +76,51 @@ async function planOfRun(
   return client.call("plan.make", { body });
 }
 
-function printPlan({ pipeline, stack, digest, steps }: Plan): void {
+function printPlan({ pipeline, stack, digest, steps, forecast, gaps, permissions }: Plan): void {
   printLine(`${colors.bold(pipeline)}  stack ${stack}  ${colors.dim(digest)}`);
   if (steps.length === 0) return;
   printTable(
-    ["step", "what", "tool", "action", "because"],
-    steps.map((step) => [step.step, step.what, step.tool, step.action, step.reason]),
+    ["step", "what", "tool", "action", "expected", "because"],
+    steps.map((step) => [step.step, step.what, step.tool, step.action, expectedOf(step), step.reason]),
   );
+  for (const line of [...routeLines(steps), ...forecastLines(forecast, steps)]) printLine(line);
+  for (const { tool, what, fallback } of gaps) {
+    printLine(`${colors.yellow("mind")} ${tool}: ${what}${fallback === undefined ? "" : `; ${fallback}`}`);
+  }
+  for (const { tool, needs } of permissions) printLine(`${colors.cyan("allow")} ${tool}: ${needs.join(", ")}`);
+}
+
+function expectedOf({ action, expectedSeconds, expectedFrom }: Plan["steps"][number]): string {
+  if (action === "cached" || action === "skip") return "";
+  return expectedSeconds === undefined ? "never ran" : `${formatSeconds(expectedSeconds * 1000)} (of ${expectedFrom})`;
+}
+
+/** Steps elsewhere, by the way that their files go. */
+function routeLines(steps: Plan["steps"]): string[] {
+  const elsewhere = steps.filter(
+    ({ route, action }) => route !== undefined && action !== "cached" && action !== "skip",
+  );
+  const routes = new Set(elsewhere.map(({ route }) => route as string));
+  return [...routes].map((route) => {
+    const taking = elsewhere.filter((step) => step.route === route);
+    const bytes = taking.reduce((sum, { inputBytes = 0 }) => sum + inputBytes, 0);
+    return `${taking.length} steps elsewhere get and bring their files by ${route}; ${formatBytes(bytes)} of their inputs are known now`;
+  });
+}
+
+function forecastLines(
+  { seconds, unknownSteps, dollars, unpricedSteps }: Plan["forecast"],
+  steps: Plan["steps"],
+): string[] {
+  const running = steps.filter(({ action }) => action === "run" || action === "unknown");
+  if (running.length === 0) return ["nothing would run"];
+  const named = (names: readonly string[]): string =>
+    `${names.slice(0, 5).join(", ")}${names.length > 5 ? `, and ${names.length - 5} more` : ""}`;
+  const without = unknownSteps.length === 0 ? "" : `, without ${named(unknownSteps)}, which never ran`;
+  const unpriced = unpricedSteps.length === 0 ? "" : `, without ${named(unpricedSteps)}, whose price is not known`;
+  return [
+    `${running.length} of ${steps.length} steps would run: about ${formatSeconds(seconds * 1000)}${without}; ${dollars.toFixed(2)} $${unpriced}`,
+  ];
 }
 
 function toldOf(planned: Plan | undefined, endpoints: readonly EndpointPlan[], count: number): string {

@@ -29,6 +29,7 @@ import { createRunQueries, type RunQueries } from "./queries/runs.ts";
 import { createScheduleQueries, type ScheduleQueries } from "./queries/schedules.ts";
 import { createSettingQueries, type SettingQueries } from "./queries/settings.ts";
 import { createSimulationQueries, type SimulationQueries } from "./queries/simulations.ts";
+import { createStepDurationQueries, type StepDurationQueries } from "./queries/step-durations.ts";
 import { createTokenQueries, type TokenQueries } from "./queries/tokens.ts";
 import { createTraceQueries, type TraceQueries } from "./queries/traces/traces.ts";
 import { createTrackingQueries, type TrackingQueries } from "./queries/tracking/tracking.ts";
@@ -54,6 +55,7 @@ export interface ProjectRecord {
   engine: EngineRecord & Required<Pick<EngineRecord, "applyAll">>;
   runs: RunQueries;
   runMetrics: RunMetricQueries;
+  stepDurations: StepDurationQueries;
   /** What MLflow's clients log and look up. */
   tracking: TrackingQueries;
   /** Files behind the artifact proxy, by path. */
@@ -116,6 +118,7 @@ export async function openRecord(
     engine: createEngineRecord(database, listeners.changed),
     runs,
     runMetrics: createRunMetricQueries(database, runs),
+    stepDurations: createStepDurationQueries(database),
     tracking: createTrackingQueries(database),
     files: createFileQueries(database),
     fileUploads: createFileUploadQueries(database),

@@ -3,7 +3,6 @@ import {
   type Digest,
   type Fault,
   type NewRun,
-  type PipelineIr,
   type PlannedStep,
   pipelineDigest,
   planRun,
@@ -13,6 +12,7 @@ import {
 import { checkPipelineFile, findPipeline, type ParsedPipeline, platformName } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { newRun } from "./create-run.ts";
+import { foreseeRun } from "./foresee-run.ts";
 import { convertParameters } from "./parameters.ts";
 
 export interface PlanRequest {
@@ -29,7 +29,7 @@ export async function makePlan(plane: ControlPlane, request: PlanRequest): Promi
   const parsed = await findPipeline(project.directory, request.pipeline);
   const faults = await checkPipelineFile(project, parsed, { builtins: Object.values(builtins), stack: request.stack });
   const { pipeline } = parsed;
-  if (faults.length > 0 || pipeline === undefined) return plan(parsed, request, [], faults);
+  if (faults.length > 0 || pipeline === undefined) return plan(parsed, request, nothing, faults);
   try {
     const run = await newRun(plane, pipeline, request, { kind: "manual", by: "plan" });
     const { steps, problems } = await planRun(run, {
@@ -38,11 +38,12 @@ export async function makePlan(plane: ControlPlane, request: PlanRequest): Promi
       lookup: (key) => lookUp(plane, key),
     });
     const located = problems.map((problem) => ({ ...problem, at: parsed.locate(problem.pointer) }));
-    return plan(parsed, request, await withTools(plane, pipeline, steps, request.stack), located);
+    const placed = await withTools(plane, run, steps);
+    return plan(parsed, request, await foreseeRun(plane, pipeline, placed), located);
   } catch (thrown) {
     const error = toEspalierError(thrown);
     if (error.code === "INTERNAL") throw thrown;
-    return plan(parsed, request, [], [error.toJSON()]);
+    return plan(parsed, request, nothing, [error.toJSON()]);
   }
 }
 
@@ -54,25 +55,30 @@ async function lookUp({ record, artifacts }: ControlPlane, key: Digest) {
   return there.every(Boolean) ? found : undefined;
 }
 
-async function withTools(
-  { stack, builtins }: ControlPlane,
-  pipeline: PipelineIr,
-  steps: readonly PlannedStep[],
-  stackName: string,
-): Promise<Plan["steps"]> {
+async function withTools({ stack, builtins }: ControlPlane, run: NewRun, steps: readonly PlannedStep[]) {
   return Promise.all(
     steps.map(async ({ cacheKey: _, needs, ...planned }) => {
-      const step = pipeline.steps[planned.step] ?? {};
+      const step = run.pipeline.steps[planned.step] ?? {};
+      const inputs = Object.values(step.inputs ?? {}).flatMap((reference) => run.resolved[reference] ?? []);
       const inControlPlane = step.uses !== undefined && builtins[step.uses]?.kind === "record";
-      const tool = inControlPlane ? "embedded/record" : (await stack.runnerFor(step, { stack: stackName })).tool;
-      return { ...planned, needs: [...needs], tool };
+      if (inControlPlane) return { ...planned, needs: [...needs], tool: "embedded/record", inputs };
+      const target = await stack.runnerFor(step, run);
+      return { ...planned, needs: [...needs], tool: target.tool, target, inputs };
     }),
   );
 }
 
+type Foreseen = Pick<Plan, "steps" | "forecast" | "gaps" | "permissions">;
+const nothing: Foreseen = {
+  steps: [],
+  forecast: { seconds: 0, unknownSteps: [], dollars: 0, unpricedSteps: [] },
+  gaps: [],
+  permissions: [],
+};
+
 type Problem = Pick<Fault, "code" | "message"> & { at?: string; hint?: string };
 
-function plan(parsed: ParsedPipeline, request: PlanRequest, steps: Plan["steps"], problems: readonly Problem[]): Plan {
+function plan(parsed: ParsedPipeline, request: PlanRequest, foreseen: Foreseen, problems: readonly Problem[]): Plan {
   const { pipeline, file } = parsed;
   return {
     pipeline: pipeline?.name ?? file,
@@ -80,7 +86,7 @@ function plan(parsed: ParsedPipeline, request: PlanRequest, steps: Plan["steps"]
     digest: pipelineDigest(pipeline ?? { ir: 1, name: "unreadable", steps: {} }),
     stack: request.stack,
     params: { ...pipeline?.params, ...(pipeline === undefined ? {} : convertParameters(pipeline, request.params)) },
-    steps,
+    ...foreseen,
     problems: problems.map(({ code, message, at, hint }) => ({
       code,
       message,

@@ -26,8 +26,28 @@ export const planSchema = z.object({
       /** `unknown`: decided by what earlier steps will give. */
       action: z.enum(["run", "cached", "skip", "unknown"]),
       reason: z.string().optional(),
+      /** Median of its newest executions; absent: it never ran. */
+      expectedSeconds: z.number().optional(),
+      /** How many executions that is of. */
+      expectedFrom: z.number().optional(),
+      /** Of a step elsewhere: how its files get there and back. */
+      route: z.string().optional(),
+      /** Of a step elsewhere: inputs that are known before the run. */
+      inputBytes: z.number().optional(),
     }),
   ),
+  forecast: z.object({
+    /** Along the longest path of what would run. */
+    seconds: z.number(),
+    /** Would run, and never ran: the forecast is without them. */
+    unknownSteps: z.array(z.string()),
+    dollars: z.number(),
+    unpricedSteps: z.array(z.string()),
+  }),
+  /** What a chosen tool can not do; `fallback`: what is done instead. */
+  gaps: z.array(z.object({ tool: z.string(), what: z.string(), fallback: z.string().optional() })),
+  /** What the tools' services must allow. */
+  permissions: z.array(z.object({ tool: z.string(), component: z.string(), needs: z.array(z.string()) })),
   /** Faults found before anything runs; empty means that the run can start. */
   problems: z.array(problemSchema),
 });
