@@ -108,7 +108,14 @@ for (const file of readdirSync(join(target, "types"), { recursive: true, encodin
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
 await bundleServing(join(target, "dist/serving-image"));
-for (const file of ["launcher.py", "ray_driver.py", "espalier_onnx.py", "model_worker.py", "export_onnx.py"])
+for (const file of [
+  "launcher.py",
+  "ray_driver.py",
+  "espalier_onnx.py",
+  "model_worker.py",
+  "export_onnx.py",
+  "propose_trials.py",
+])
   cpSync(join(root, "python", file), join(target, "dist", file));
 cpSync(join(root, "README.md"), join(target, "README.md"));
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));

@@ -38,7 +38,9 @@ export function builtinsByName(dataBuiltins: readonly BuiltinDeclaration[]): Rec
 
 /** `plane` is asked for when a step runs: the engine is part of what it gives. */
 export function makeEngine(
-  parts: Pick<EngineOptions, "artifacts" | "staging" | "runnerFor" | "builtins"> & { record: ProjectRecord },
+  parts: Pick<EngineOptions, "artifacts" | "staging" | "runnerFor" | "builtins" | "proposeTrial"> & {
+    record: ProjectRecord;
+  },
   plane: () => ControlPlane,
 ): Engine {
   return createEngine({

@@ -6,10 +6,12 @@ import {
   createPythonEnvironments,
   createRemoteAttempts,
   createStaging,
+  createTrialProposer,
   loadEmbeddedParts,
   loadProject,
   modelEnvironment,
   openStack,
+  optunaPython,
 } from "@espalier/host";
 import type { Logger } from "pino";
 import type { ControlPlane } from "./control-plane.ts";
@@ -181,9 +183,18 @@ async function compose(
     },
     remote: (order, token) => remoteWork(publicUrl(), order, token),
   });
+  const proposer = createTrialProposer(() => optunaPython(environments, join(stateFolder, "optuna")));
+  closers.push(() => proposer.close());
   let plane: ControlPlane;
   const engine = makeEngine(
-    { record, artifacts, staging, builtins, runnerFor: (step, run) => stack.runnerFor(step, run) },
+    {
+      record,
+      artifacts,
+      staging,
+      builtins,
+      runnerFor: (step, run) => stack.runnerFor(step, run),
+      proposeTrial: proposer.propose,
+    },
     () => plane,
   );
   plane = {

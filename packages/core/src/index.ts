@@ -95,6 +95,7 @@ export type {
   RecordStepResult,
   SettledStep,
   StepRecorder,
+  ToldTrial,
 } from "./engine/options.ts";
 export { renderCommand } from "./engine/order.ts";
 export {
@@ -182,6 +183,7 @@ export {
   type StepIr,
   scheduleSchema,
   stepSchema,
+  type TuneIr,
 } from "./ir/pipeline.ts";
 export {
   type PlanFacts,

@@ -29,6 +29,8 @@ export {
   stackSchema,
   type ToolChoice,
 } from "./project-schema.ts";
+export { optunaPython } from "./search/optuna-environment.ts";
+export { createTrialProposer, type TrialProposer } from "./search/trial-proposer.ts";
 export { implicitStack, type ResolvedStack, resolveStacks } from "./stacks.ts";
 export { attemptFolder } from "./staging/attempt-folder.ts";
 export { readMasked, secretBytes } from "./staging/mask.ts";

@@ -41,7 +41,7 @@ export async function driveMap(context: RunContext, row: StepRow): Promise<StepR
 }
 
 /** As many at a time as `concurrency` says; the limit of the compute applies besides. A failed branch does not stop the others. */
-export async function driveBranches(context: RunContext, step: string, items: readonly Json[]): Promise<StepRow[]> {
+async function driveBranches(context: RunContext, step: string, items: readonly Json[]): Promise<StepRow[]> {
   const results = new Array<StepRow>(items.length);
   const entries = items.entries();
   const work = async (): Promise<void> => {
@@ -52,7 +52,7 @@ export async function driveBranches(context: RunContext, step: string, items: re
       else results[branch] = await driveUnit(context, row);
     }
   };
-  const concurrency = (context.step(step).map ?? context.step(step).tune)?.concurrency ?? 64;
+  const concurrency = context.step(step).map?.concurrency ?? 64;
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work));
   return results;
 }

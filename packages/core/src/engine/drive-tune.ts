@@ -1,20 +1,18 @@
 import { canonicalJson, type Json } from "../canonical-json.ts";
 import { EspalierError, toEspalierError } from "../errors.ts";
 import type { TuneIr } from "../ir/pipeline.ts";
-import { trialsOf } from "../ir/trials.ts";
 import type { StepRow } from "../record/engine-record.ts";
-import { driveBranches } from "./drive-map.ts";
+import { driveTrials } from "./drive-trials.ts";
 import type { RunContext } from "./run-context.ts";
+import { trialMetrics } from "./trial-metrics.ts";
 
 const open = ["pending", "waiting", "running"] as const;
 
 /** A search: each trial a branch with values of its own; the step's outputs are those of the best. */
 export async function driveTune(context: RunContext, row: StepRow, tune: TuneIr): Promise<StepRow> {
   try {
-    const trials = trialsOf(tune);
-    await context.writes.createBranches(context.run.id, context.run.leaseEpoch, row.step, trials);
     const running = row.state === "running" ? row : await context.moveStep(row, open, "running");
-    const branches = await driveBranches(context, row.step, trials);
+    const { trials, branches } = await driveTrials(context, row.step, tune);
     if (context.cancel.signal.aborted && branches.some((branch) => branch.state === "cancelled")) {
       return await context.moveStep(running, open, "cancelled");
     }
@@ -51,25 +49,22 @@ async function bestOf(
   trials: readonly Json[],
   branches: readonly StepRow[],
 ): Promise<{ row: StepRow; table: Json[] }> {
-  const attempts = await context.options.record.attempts(context.run.id);
-  const own = attempts.filter((attempt) => attempt.step === step && attempt.state === "succeeded");
-  const ids = new Map(own.map((attempt) => [attempt.branch, attempt.id]));
-  const attemptOf = (row: StepRow): string => row.cachedFrom ?? ids.get(row.branch) ?? "";
-  const metrics = await context.options.record.latestMetric(branches.map(attemptOf), objective.metric);
+  const metrics = await trialMetrics(context, step, objective.metric, branches);
   const sign = objective.direction === "maximize" ? 1 : -1;
   let best: { row: StepRow; value: number } | undefined;
   const table: Json[] = [];
   for (const row of branches) {
-    const value = row.state === "failed" ? undefined : metrics.get(attemptOf(row));
+    const value = metrics.get(row.branch);
     const finite = value !== undefined && Number.isFinite(value);
     table.push({ params: trials[row.branch] ?? null, state: row.state, value: finite ? value : null });
-    if (finite && (best === undefined || value * sign > best.value * sign)) best = { row, value };
+    const isWhole = row.state === "succeeded" || row.state === "cached";
+    if (isWhole && finite && (best === undefined || value * sign > best.value * sign)) best = { row, value };
   }
-  if (best === undefined) {
-    throw new EspalierError("STEP_FAILED", `No trial of ${step} reported a finite metric \`${objective.metric}\``, {
-      at: `steps.${step}.tune.objective.metric`,
-      hint: `Append {"type":"metric","key":"${objective.metric}","value":...} to $ESPALIER_EVENTS.`,
-    });
-  }
-  return { row: best.row, table };
+  if (best !== undefined) return { row: best.row, table };
+  const isNan = [...metrics.values()].some((value) => !Number.isFinite(value));
+  const what = isNan ? "every value of it is NaN or infinite" : "it was not reported";
+  throw new EspalierError("STEP_FAILED", `No trial of ${step} has a finite metric \`${objective.metric}\`: ${what}`, {
+    at: `steps.${step}.tune.objective.metric`,
+    hint: `Append {"type":"metric","key":"${objective.metric}","value":...} to $ESPALIER_EVENTS, or log it with MLflow in the run that MLFLOW_RUN_ID names.`,
+  });
 }

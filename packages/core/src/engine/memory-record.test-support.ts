@@ -72,8 +72,9 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
     async moveStep(row, epoch, transition, patch = {}) {
       steps.set(keyOf(row), move(steps.get(keyOf(row)), epoch, row.runId, transition, patch as Partial<StepRow>));
     },
-    async createBranches(runId, _epoch, step, items) {
-      for (const [branch, item] of items.entries()) {
+    async createBranches(runId, _epoch, step, items, first = 0) {
+      for (const [index, item] of items.entries()) {
+        const branch = first + index;
         const key = `${runId}/${step}/${branch}`;
         if (!steps.has(key)) steps.set(key, { runId, step, branch, item, state: "pending" });
       }

@@ -1,7 +1,7 @@
 import type { ArtifactRef } from "../artifact.ts";
 import type { BuiltinDeclaration } from "../builtin.ts";
 import type { Digest, Json } from "../canonical-json.ts";
-import type { StepIr } from "../ir/pipeline.ts";
+import type { StepIr, TuneIr } from "../ir/pipeline.ts";
 import type { Staging } from "../ports/staging.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { CachedResult, EngineRecord, RunRow } from "../record/engine-record.ts";
@@ -79,6 +79,15 @@ export interface EngineArtifacts {
   putBytes(bytes: Uint8Array, type: "file" | "value"): Promise<ArtifactRef>;
 }
 
+/** How a trial of a search stands, as the proposer of the next one is told. */
+export interface ToldTrial {
+  values: Readonly<Record<string, Json>>;
+  /** `running`: begun, and its result not to be used yet. */
+  state: "running" | "succeeded" | "failed" | "pruned";
+  /** The objective's last value; left out when there is no finite one. */
+  metric?: number;
+}
+
 export interface EngineOptions {
   record: EngineRecord;
   artifacts: EngineArtifacts;
@@ -92,6 +101,11 @@ export interface EngineOptions {
    * since a model judged against itself tells nothing.
    */
   findVerdict?(candidate: Digest, policy: Digest): Promise<CachedResult | undefined>;
+  /**
+   * The values of the next trial of a `tpe` search: a function of the search and what is told of all trials before, in their order, and of
+   * nothing else, so that a search that is taken up again goes on the same. Errors: NOT_INSTALLED, STEP_FAILED.
+   */
+  proposeTrial?(tune: TuneIr, told: readonly ToldTrial[], signal: AbortSignal): Promise<Record<string, Json>>;
   /** Unique to this process. */
   owner: string;
   /** `linux-x64`; part of the cache key unless outputs are portable. */

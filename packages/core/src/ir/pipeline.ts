@@ -99,7 +99,8 @@ export const tuneSchema = z.strictObject({
       z.strictObject({ log_uniform: z.tuple([z.number(), z.number()]) }),
     ]),
   ),
-  method: z.enum(["grid", "random"]),
+  /** grid: every combination. random: drawn by the seed. tpe: each from the results of those before it. */
+  method: z.enum(["grid", "random", "tpe"]),
   trials: z.int().min(1).max(1_000).optional(),
   concurrency: z.int().positive().optional(),
   /** The last value that a trial reports of this metric decides. */

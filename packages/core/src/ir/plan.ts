@@ -134,6 +134,9 @@ class Planner {
   }
 
   async #branches(name: string, step: StepIr): Promise<Decision> {
+    if (step.tune?.method === "tpe") {
+      return { action: "unknown", reason: `each of ${step.tune.trials ?? 0} trials follows from those before it` };
+    }
     if (step.tune !== undefined) return this.#all(step, trialsOf(step.tune));
     const over = step.map?.over ?? "[]";
     const open = this.#unknownRead(over);

@@ -141,8 +141,8 @@ export interface EngineRecord {
     transition: Transition<StepState>,
     patch?: Partial<Pick<StepRow, "cacheKey" | "keyParts" | "outputs" | "values" | "cachedFrom" | "reason" | "error">>,
   ): Promise<void>;
-  /** Makes the branches of a mapped step, all pending; idempotent. */
-  createBranches(runId: string, epoch: number, step: string, items: readonly Json[]): Promise<void>;
+  /** Makes the branches of a mapped step from number `first` (left out: 0) on, all pending; idempotent. */
+  createBranches(runId: string, epoch: number, step: string, items: readonly Json[], first?: number): Promise<void>;
   /** Idempotent on the attempt's id; it begins as `created`. */
   createAttempt(
     epoch: number,
@@ -202,7 +202,7 @@ export type EngineChange =
         Pick<StepRow, "cacheKey" | "keyParts" | "outputs" | "values" | "cachedFrom" | "reason" | "error">
       >;
     }
-  | { kind: "createBranches"; step: string; items: readonly Json[] }
+  | { kind: "createBranches"; step: string; items: readonly Json[]; first?: number }
   | { kind: "createAttempt"; attempt: Pick<AttemptRow, "id" | "step" | "branch" | "number" | "tool"> }
   | {
       kind: "moveAttempt";

@@ -47,8 +47,9 @@ export const tunes: Check = (context) =>
     if (size !== undefined && tune.trials !== undefined) {
       faults.push(fault("tune", at("trials"), "a grid has as many trials as points", "Leave `trials` out."));
     }
-    if (tune.method === "random" && tune.trials === undefined) {
-      faults.push(fault("tune", at("trials"), "a random search needs the number of its trials", "Add `trials: 20`."));
+    if (tune.method !== "grid" && tune.trials === undefined) {
+      const message = `a ${tune.method} search needs the number of its trials`;
+      faults.push(fault("tune", at("trials"), message, "Add `trials: 20`."));
     }
     return faults;
   });

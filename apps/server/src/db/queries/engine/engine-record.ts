@@ -58,7 +58,8 @@ export function createEngineRecord(
     moveRun: (runId, epoch, transition, patch = {}) => apply(runId, epoch, [{ kind: "moveRun", transition, patch }]),
     moveStep: ({ runId, step, branch }, epoch, transition, patch = {}) =>
       apply(runId, epoch, [{ kind: "moveStep", step, branch, transition, patch }]),
-    createBranches: (runId, epoch, step, items) => apply(runId, epoch, [{ kind: "createBranches", step, items }]),
+    createBranches: (runId, epoch, step, items, first = 0) =>
+      apply(runId, epoch, [{ kind: "createBranches", step, items, first }]),
     createAttempt: (epoch, { runId, ...attempt }) => apply(runId, epoch, [{ kind: "createAttempt", attempt }]),
     moveAttempt: async (attemptId, epoch, transition, patch = {}, step) => {
       const runId = await runOfAttempt(database, attemptId);

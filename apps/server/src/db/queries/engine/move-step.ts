@@ -94,6 +94,7 @@ export async function createBranches(
     .where("branch", "=", -1)
     .executeTakeFirst();
   if (parent === undefined) throw new EspalierError("NOT_FOUND", `There is no step ${change.step} of run ${runId}`);
+  const { first = 0 } = change;
   let made = 0n;
   for (let start = 0; start < change.items.length; start += rowsAStatement) {
     const results = await transaction
@@ -103,7 +104,7 @@ export async function createBranches(
           project_id: database.projectId,
           run_id: runId,
           step: change.step,
-          branch: start + index,
+          branch: first + start + index,
           position: parent.position,
           state: "pending",
           item: JSON.stringify(item),
@@ -114,5 +115,5 @@ export async function createBranches(
     for (const result of results) made += result.numInsertedOrUpdatedRows ?? 0n;
   }
   if (made === 0n) return [];
-  return [{ type: "step.branches", step: change.step, branch: -1, payload: { branches: change.items.length } }];
+  return [{ type: "step.branches", step: change.step, branch: -1, payload: { branches: first + change.items.length } }];
 }
