@@ -22,6 +22,7 @@ const symbols: Record<StepState, string> = {
   unchanged: colors.green("="),
   skipped: colors.dim("↷"),
   failed: colors.red("✗"),
+  pruned: colors.dim("✂"),
   cancelled: colors.yellow("■"),
 };
 

@@ -175,6 +175,16 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
       ]),
     );
     expect(await engine.latestMetric([], "auc")).toEqual(new Map());
+    await engine.appendStepEvents(ids[2], [metric("auc", 0.4, 5), metric("auc", 0.5, 6)], 0, 1);
+    expect(await engine.metricAtStep([...ids, "unknown"], "auc", 2)).toEqual(
+      new Map([
+        [ids[0], 0.7],
+        [ids[1], Number.NaN],
+        [ids[2], 0.4],
+      ]),
+    );
+    expect(await engine.metricAtStep(ids, "auc", 6)).toEqual(new Map([[ids[2], 0.5]]));
+    expect(await engine.metricAtStep(ids, "auc", 7)).toEqual(new Map());
   });
 
   test("a cancelled run is asked once; a finished one refuses", async () => {
@@ -201,5 +211,10 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
     const branches = (await engine.steps(run.id)).filter((step) => step.step === "train");
     expect(branches.map((step) => step.branch)).toEqual([-1, ...items.keys()]);
     expect(branches[7]?.item).toEqual({ index: 6 });
+    await engine.createBranches(run.id, epoch, "train", [{ index: 1200 }], 1200);
+    await engine.createBranches(run.id, epoch, "train", [{ index: "other" }], 1200);
+    const grown = (await engine.steps(run.id)).filter((step) => step.step === "train");
+    expect(grown).toHaveLength(1202);
+    expect(grown.at(-1)).toMatchObject({ branch: 1200, item: { index: 1200 } });
   });
 });

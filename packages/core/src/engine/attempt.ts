@@ -13,7 +13,8 @@ import { abortable, takeEvents, watchAttempt } from "./watch-attempt.ts";
 
 export type AttemptOutcome =
   | { kind: "succeeded"; row: StepRow }
-  | { kind: "cancelled" }
+  /** Because somebody asked; `RunContext.stopped` tells how it ends. */
+  | { kind: "stopped" }
   /** Not on record yet: whether the step fails with it is for the retry rule to say. */
   | {
       kind: "failed";
@@ -41,7 +42,8 @@ export async function driveAttempt(
     return outcome;
   } catch (error) {
     context.letGo.signal.throwIfAborted();
-    if (context.cancel.signal.aborted && error === context.cancel.signal.reason) return { kind: "cancelled" };
+    const stop = context.stopSignal(attempt);
+    if (stop.aborted && error === stop.reason) return { kind: "stopped" };
     return failure(context, order, toEspalierError(error));
   }
 }
@@ -59,7 +61,7 @@ async function driveStates(
   let { state, handle } = attempt;
   if (state === "created") {
     // Preparing may take minutes (an environment to install). What another process created may run already, and must be seen to its end.
-    const stopped = fresh ? AbortSignal.any([letGo, context.cancel.signal]) : letGo;
+    const stopped = fresh ? AbortSignal.any([letGo, context.stopSignal(attempt)]) : letGo;
     const { sharesFiles, elsewhere = !sharesFiles } = target.runner;
     const prepared = context.options.staging.prepare(order, sharesFiles, { signal: stopped, elsewhere });
     const work = await abortable(prepared, stopped);
@@ -114,7 +116,7 @@ async function driveStates(
 }
 
 async function failure(context: RunContext, order: WorkOrder, error: EspalierError): Promise<AttemptOutcome> {
-  if (context.cancel.signal.aborted && error.code === "CANCELLED") return { kind: "cancelled" };
+  if (context.stopSignal(order).aborted && error.code === "CANCELLED") return { kind: "stopped" };
   let closed: Awaited<ReturnType<RunContext["options"]["staging"]["closeLog"]>> = { tail: "" };
   try {
     closed = await context.options.staging.closeLog(order, tailLines);

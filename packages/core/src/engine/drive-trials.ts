@@ -18,7 +18,7 @@ export async function driveTrials(
   context: RunContext,
   step: string,
   tune: TuneIr,
-): Promise<{ trials: Values[]; branches: StepRow[] }> {
+): Promise<{ trials: Values[]; branches: StepRow[]; isWhole: boolean }> {
   const isAsked = tune.method === "tpe";
   const trials = isAsked ? begunTrials(context, step) : trialsOf(tune);
   const count = isAsked ? (tune.trials ?? 0) : trials.length;
@@ -59,7 +59,7 @@ export async function driveTrials(
     );
     atWork.add(done);
   }
-  return { trials, branches: await Promise.all(driven) };
+  return { trials, branches: await Promise.all(driven), isWhole: driven.length === count };
 }
 
 async function driveTrial(context: RunContext, row: StepRow, isHopeless: () => boolean): Promise<StepRow> {
@@ -102,7 +102,8 @@ async function propose(
     const metric = metrics.get(branch);
     const known = metric !== undefined && Number.isFinite(metric);
     const good = row.state === "succeeded" || row.state === "cached";
-    return { values, state: good && known ? "succeeded" : "failed", ...(known ? { metric } : {}) };
+    const state = row.state === "pruned" ? "pruned" : good && known ? "succeeded" : "failed";
+    return { values, state, ...(known ? { metric } : {}) };
   });
   const signal = AbortSignal.any([context.letGo.signal, context.cancel.signal]);
   return proposeTrial(tune, told, signal);

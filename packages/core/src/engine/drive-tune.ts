@@ -3,6 +3,7 @@ import { EspalierError, toEspalierError } from "../errors.ts";
 import type { TuneIr } from "../ir/pipeline.ts";
 import type { StepRow } from "../record/engine-record.ts";
 import { driveTrials } from "./drive-trials.ts";
+import { pruneLosers } from "./prune-losers.ts";
 import type { RunContext } from "./run-context.ts";
 import { trialMetrics } from "./trial-metrics.ts";
 
@@ -12,8 +13,12 @@ const open = ["pending", "waiting", "running"] as const;
 export async function driveTune(context: RunContext, row: StepRow, tune: TuneIr): Promise<StepRow> {
   try {
     const running = row.state === "running" ? row : await context.moveStep(row, open, "running");
-    const { trials, branches } = await driveTrials(context, row.step, tune);
-    if (context.cancel.signal.aborted && branches.some((branch) => branch.state === "cancelled")) {
+    const over = new AbortController();
+    const pruning = pruneLosers(context, row.step, tune, over.signal);
+    const { trials, branches, isWhole } = await driveTrials(context, row.step, tune).finally(() => over.abort());
+    await pruning;
+    const isCut = !isWhole || branches.some((branch) => branch.state === "cancelled");
+    if (context.cancel.signal.aborted && isCut) {
       return await context.moveStep(running, open, "cancelled");
     }
     const failed = branches.filter((branch) => branch.state === "failed");
@@ -26,11 +31,12 @@ export async function driveTune(context: RunContext, row: StepRow, tune: TuneIr)
     const { outputs = {}, values = {} } = best.row;
     const table = { best: trials[best.row.branch] ?? null, trial: best.row.branch, trials: best.table };
     const ref = await context.options.artifacts.putBytes(Buffer.from(canonicalJson(table), "utf8"), "value");
+    const pruned = branches.filter((branch) => branch.state === "pruned").length;
     const allCached = branches.every((branch) => branch.state === "cached");
     return await context.moveStep(running, open, allCached ? "cached" : "succeeded", {
       outputs: { ...outputs, trials: ref },
       values: { ...values, trials: table },
-      reason: `trial ${best.row.branch} is the best of ${branches.length}`,
+      reason: `trial ${best.row.branch} is the best of ${branches.length}${pruned === 0 ? "" : `, ${pruned} stopped early`}`,
     });
   } catch (error) {
     context.letGo.signal.throwIfAborted();

@@ -5,7 +5,7 @@ import { type AttemptOutcome, driveAttempt } from "./attempt.ts";
 import { failpoint } from "./failpoint.ts";
 import type { ComputeTarget, RecordStep } from "./options.ts";
 import { driveRecordAttempt } from "./record-step.ts";
-import { findReusable } from "./reuse.ts";
+import { findReusable, prunedBefore } from "./reuse.ts";
 import type { RunContext } from "./run-context.ts";
 import { resolveUnit, type Unit } from "./unit.ts";
 import { unitKey } from "./unit-key.ts";
@@ -18,7 +18,8 @@ export async function driveUnit(context: RunContext, row: StepRow): Promise<Step
     context.letGo.signal.throwIfAborted();
     const current = context.row(row.step, row.branch);
     await closeAttempts(context, current, toEspalierError(error).message);
-    if (context.cancel.signal.aborted) return await context.moveStep(current, open, "cancelled");
+    const stopped = context.stopped(row);
+    if (stopped) return await context.moveStep(current, open, stopped.state, reasonOf(stopped));
     return await context.moveStep(current, open, "failed", stored(toEspalierError(error)));
   }
 }
@@ -43,6 +44,8 @@ async function tryUnit(context: RunContext, initial: StepRow): Promise<StepRow> 
     const key = unitKey(context, unit);
     const reused = await findReusable(context, unit, key);
     if (reused) return await moveToCached(context, initial, reused, key);
+    const pruned = await prunedBefore(context, initial, key);
+    if (pruned) return await context.moveStep(initial, open, "pruned", { ...key, ...pruned });
     const { recordStep, target, release } = await placeFor(context, unit);
     try {
       const running = await context.moveStep(context.row(initial.step, initial.branch), open, "running", key);
@@ -95,7 +98,7 @@ async function placeFor(context: RunContext, unit: Unit, adopted = false): Promi
   const slots = context.slotsOf(target.name);
   const release = adopted
     ? slots.takeAnyway()
-    : await slots.take(target.limit, AbortSignal.any([context.letGo.signal, context.cancel.signal]));
+    : await slots.take(target.limit, AbortSignal.any([context.letGo.signal, context.stopSignal(unit.row)]));
   return { target, release };
 }
 
@@ -111,7 +114,8 @@ async function driveAttempts(
     let attempt = last;
     const fresh = attempt === undefined || isOver(attempt.state);
     if (attempt === undefined || isOver(attempt.state)) {
-      if (context.cancel.signal.aborted) return await context.moveStep(unit.row, open, "cancelled");
+      const stopped = context.stopped(unit.row);
+      if (stopped) return await context.moveStep(unit.row, open, stopped.state, reasonOf(stopped));
       attempt = await createAttempt(context, unit, (last?.number ?? 0) + 1, target?.tool ?? "embedded/record");
     }
     const outcome = recordStep
@@ -122,7 +126,11 @@ async function driveAttempts(
     if (outcome === undefined) throw new EspalierError("INTERNAL", `Step ${unit.row.step} has nowhere to run`);
     if (outcome.kind === "succeeded") return outcome.row;
     const row = context.row(unit.row.step, unit.row.branch);
-    if (outcome.kind === "cancelled") return await endAttempt(context, row, attempt, "cancelled", {}, {});
+    if (outcome.kind === "stopped") {
+      const { state, reason } = context.stopped(row) ?? { state: "cancelled" as const };
+      const told = reason === undefined ? {} : { message: reason };
+      return await endAttempt(context, row, attempt, state, told, reason === undefined ? {} : { reason });
+    }
     const delay = retryDelay(unit, attempt, outcome);
     const patch = {
       cause: outcome.cause,
@@ -131,7 +139,7 @@ async function driveAttempts(
       ...(outcome.log ? { log: outcome.log } : {}),
     };
     const to = outcome.cause === "lost" ? "lost" : "failed";
-    if (delay === undefined || context.cancel.signal.aborted) {
+    if (delay === undefined || context.stopSignal(row).aborted) {
       const failed = await endAttempt(context, row, attempt, to, patch, stored(outcome.error));
       failpoint("attempt-failed");
       return failed;
@@ -139,7 +147,7 @@ async function driveAttempts(
     await context.writes.moveAttempt(attempt.id, context.run.leaseEpoch, { from: openAttempt, to }, patch);
     failpoint("attempt-failed");
     last = { ...attempt, state: to };
-    const stop = AbortSignal.any([context.letGo.signal, context.cancel.signal]);
+    const stop = AbortSignal.any([context.letGo.signal, context.stopSignal(row)]);
     await context.options.clock.delay(delay * 1_000, stop);
   }
 }
@@ -159,17 +167,19 @@ async function endAttempt(
   context: RunContext,
   row: StepRow,
   attempt: AttemptRow,
-  to: "failed" | "cancelled" | "lost",
+  to: "failed" | "pruned" | "cancelled" | "lost",
   patch: Partial<Pick<AttemptRow, "cause" | "exitCode" | "message" | "log">>,
   stepPatch: Partial<Pick<StepRow, "reason" | "error">>,
 ): Promise<StepRow> {
-  const stepTo = to === "cancelled" ? "cancelled" : "failed";
+  const stepTo = to === "lost" ? "failed" : to;
   await context.writes.moveAttempt(attempt.id, context.run.leaseEpoch, { from: openAttempt, to }, patch, {
     transition: { from: ["running", "waiting"], to: stepTo },
     patch: stepPatch,
   });
   return context.settle({ ...row, ...stepPatch, state: stepTo });
 }
+
+const reasonOf = ({ reason }: { reason?: string }): { reason?: string } => (reason === undefined ? {} : { reason });
 
 /** Seconds until the next try; undefined when there is none. */
 function retryDelay(

@@ -116,6 +116,15 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
           return ids.includes(attemptId) && event.key === key ? [[attemptId, Number(event.value)]] : [];
         }),
       ),
+    metricAtStep: async (ids, key, at) => {
+      const found = new Map<string, number>();
+      for (const { attemptId, text } of events) {
+        const event = JSON.parse(text) as { key?: string; value?: number; step?: number };
+        if (!ids.includes(attemptId) || event.key !== key || (event.step ?? 0) < at || found.has(attemptId)) continue;
+        found.set(attemptId, Number(event.value));
+      }
+      return found;
+    },
     eventOffset: async (attemptId) => offsets.get(attemptId) ?? 0,
   };
   return record;

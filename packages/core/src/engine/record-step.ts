@@ -44,7 +44,7 @@ export async function driveRecordAttempt(
     }
   } catch (error) {
     context.letGo.signal.throwIfAborted();
-    if (context.cancel.signal.aborted) return { kind: "cancelled" };
+    if (context.cancel.signal.aborted) return { kind: "stopped" };
     const told = toEspalierError(error);
     return {
       kind: "failed",

@@ -38,15 +38,30 @@ async function fromResumedRun(context: RunContext, unit: Unit, key: Key): Promis
   const name = rowKey(unit.row.step, unit.row.branch);
   const row = context.earlier.get(name);
   if (!row || !(row.state === "succeeded" || row.state === "cached")) return undefined;
-  const same =
-    key.cacheKey === undefined
-      ? key.keyParts !== undefined && canonicalJson(row.keyParts ?? null) === canonicalJson(key.keyParts)
-      : row.cacheKey === key.cacheKey;
-  if (!same) return undefined;
+  if (!isSameWork(row, key)) return undefined;
   const { outputs = {}, values = {} } = row;
   const attemptId = row.cachedFrom ?? (await context.earlierAttempts()).get(name) ?? "";
   const found = { attemptId, runId: row.runId, outputs, values };
   return (await isWhole(context, unit, found)) ? { ...found, reason: `finished in run ${row.runId}` } : undefined;
+}
+
+/** A trial that lost in the run that this one continues has lost: the same work is not begun again. */
+export async function prunedBefore(
+  context: RunContext,
+  row: StepRow,
+  key: Key,
+): Promise<Pick<StepRow, "cachedFrom" | "reason"> | undefined> {
+  const name = rowKey(row.step, row.branch);
+  const before = context.earlier.get(name);
+  if (before?.state !== "pruned" || !isSameWork(before, key)) return undefined;
+  const attemptId = before.cachedFrom ?? (await context.earlierAttempts()).get(name);
+  const reason = `pruned in run ${before.runId}${before.reason === undefined ? "" : `: ${before.reason}`}`;
+  return { reason, ...(attemptId === undefined ? {} : { cachedFrom: attemptId }) };
+}
+
+function isSameWork(row: StepRow, key: Key): boolean {
+  if (key.cacheKey !== undefined) return row.cacheKey === key.cacheKey;
+  return key.keyParts !== undefined && canonicalJson(row.keyParts ?? null) === canonicalJson(key.keyParts);
 }
 
 async function attemptOf(context: RunContext, row: StepRow): Promise<string> {

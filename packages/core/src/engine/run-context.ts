@@ -23,6 +23,7 @@ export class RunContext {
   readonly earlier: ReadonlyMap<string, StepRow>;
   /** The first of the runs that were resumed one after another up to this one. */
   readonly rootRunId: string;
+  readonly #stops = new Map<string, { prune: AbortController; signal: AbortSignal }>();
   readonly #rows: Map<string, StepRow>;
   readonly #attempts = new Map<string, AttemptRow[]>();
   #earlierAttempts: Promise<ReadonlyMap<string, string>> | undefined;
@@ -75,17 +76,48 @@ export class RunContext {
     return this.#rows.get(rowKey(step, branch)) ?? { runId: this.run.id, step, branch, state: "pending" };
   }
 
+  /** Branches of a mapped or tuned step that were begun. */
+  branches(step: string): StepRow[] {
+    return [...this.#rows.values()].filter((row) => row.step === step && row.branch >= 0);
+  }
+
   attempts(step: string, branch: number): readonly AttemptRow[] {
     return this.#attempts.get(rowKey(step, branch)) ?? [];
   }
 
-  /** The succeeded attempt of each step of the run that this one continues. Read once: a map has thousands of branches. */
+  /** Aborted when this step or branch is to be stopped: with the run, or as a loser of its search. */
+  stopSignal({ step, branch }: Pick<StepRow, "step" | "branch">): AbortSignal {
+    if (branch < 0 || this.step(step).tune?.stop_early === undefined) return this.cancel.signal;
+    const key = rowKey(step, branch);
+    let stop = this.#stops.get(key);
+    if (stop === undefined) {
+      const prune = new AbortController();
+      stop = { prune, signal: AbortSignal.any([this.cancel.signal, prune.signal]) };
+      this.#stops.set(key, stop);
+    }
+    return stop.signal;
+  }
+
+  /** Stops one trial and no other. */
+  prune(row: Pick<StepRow, "step" | "branch">, reason: string): void {
+    this.stopSignal(row);
+    this.#stops.get(rowKey(row.step, row.branch))?.prune.abort(new Error(reason));
+  }
+
+  /** How a step or branch that was asked to stop ends; undefined: nobody asked. */
+  stopped(row: Pick<StepRow, "step" | "branch">): { state: "cancelled" | "pruned"; reason?: string } | undefined {
+    if (this.cancel.signal.aborted) return { state: "cancelled" };
+    const prune = this.#stops.get(rowKey(row.step, row.branch))?.prune.signal;
+    return prune?.aborted ? { state: "pruned", reason: (prune.reason as Error).message } : undefined;
+  }
+
+  /** The succeeded or pruned attempt of each step of the run that this one continues. Read once: a map has thousands of branches. */
   earlierAttempts(): Promise<ReadonlyMap<string, string>> {
     const { resumes } = this.run.options;
     this.#earlierAttempts ??= (async () => {
       const attempts = resumes === undefined ? [] : await this.options.record.attempts(resumes);
-      const succeeded = attempts.filter((attempt) => attempt.state === "succeeded");
-      return new Map(succeeded.map((attempt) => [rowKey(attempt.step, attempt.branch), attempt.id]));
+      const told = attempts.filter(({ state }) => state === "succeeded" || state === "pruned");
+      return new Map(told.map((attempt) => [rowKey(attempt.step, attempt.branch), attempt.id]));
     })();
     return this.#earlierAttempts;
   }

@@ -17,7 +17,7 @@ export async function toldOutcome(
   order: WorkOrder,
   { status, timedOut }: Ended,
 ): Promise<AttemptOutcome> {
-  if (context.cancel.signal.aborted) return { kind: "cancelled" };
+  if (context.stopSignal(order).aborted) return { kind: "stopped" };
   const { log, tail } = await context.options.staging.closeLog(order, tailLines);
   // A step elsewhere may end before a word of its own arrives; then the tool's log says why.
   const toolLog = tail === "" && !runner.sharesFiles ? await endOfToolLog(runner, handle) : "";

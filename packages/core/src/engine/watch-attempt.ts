@@ -39,8 +39,9 @@ export async function watchAttempt(
     }
   };
   const onCancel = (): void => void stopStep();
-  context.cancel.signal.addEventListener("abort", onCancel, { once: true });
-  if (context.cancel.signal.aborted) onCancel();
+  const stop = context.stopSignal(attempt);
+  stop.addEventListener("abort", onCancel, { once: true });
+  if (stop.aborted) onCancel();
   const deadline = async (): Promise<void> => {
     if (limits.timeoutSeconds === undefined) return;
     const startedAt = attempt.startedAt ?? attempt.createdAt;
@@ -59,7 +60,7 @@ export async function watchAttempt(
     return { status, timedOut };
   } finally {
     over.abort();
-    context.cancel.signal.removeEventListener("abort", onCancel);
+    stop.removeEventListener("abort", onCancel);
     await Promise.all(background);
   }
 }

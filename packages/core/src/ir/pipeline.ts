@@ -105,6 +105,11 @@ export const tuneSchema = z.strictObject({
   concurrency: z.int().positive().optional(),
   /** The last value that a trial reports of this metric decides. */
   objective: z.strictObject({ metric: z.string().min(1).max(250), direction: z.enum(["maximize", "minimize"]) }),
+  /**
+   * Successive halving: trials are compared when their metric's `step` has come to `after`, `after * factor`, `after * factor^2`..., and one that is not
+   * among the best 1/`factor` of those that came so far is stopped. `factor` left out: 3.
+   */
+  stop_early: z.strictObject({ after: z.int().min(1), factor: z.int().min(2).max(100).optional() }).optional(),
   /** Left out: 0. */
   seed: z.int().optional(),
   /** So many trials may fail without failing the step; left out: 0. */

@@ -180,6 +180,8 @@ export interface EngineRecord {
   ): Promise<void>;
   /** The latest value of a metric by attempt, of at most 1,000 attempts; one that never reported it is left out. */
   latestMetric(attemptIds: readonly string[], key: string): Promise<ReadonlyMap<string, number>>;
+  /** The first value at `step` or later of a metric by attempt, of at most 1,000 attempts; one that has not come so far is left out. */
+  metricAtStep(attemptIds: readonly string[], key: string, step: number): Promise<ReadonlyMap<string, number>>;
   /** Where reading the attempt's event file goes on. */
   eventOffset(attemptId: string): Promise<number>;
 

@@ -5,7 +5,7 @@ export const terminalRunStates: readonly RunState[] = ["succeeded", "failed", "c
 
 /**
  * A step of a run. `pending` waits for its inputs, `waiting` for a person or a free slot; `cached` took another attempt's outputs;
- * `unchanged` is a deploy that found its desired state in force; `skipped` had a false `when:` or a skipped or failed input.
+ * `pruned` is a trial that its search stopped, since others were ahead; `unchanged` is a deploy that found its desired state in force; `skipped` had a false `when:` or a skipped or failed input.
  */
 export const stepStates = [
   "pending",
@@ -16,6 +16,7 @@ export const stepStates = [
   "unchanged",
   "skipped",
   "failed",
+  "pruned",
   "cancelled",
 ] as const;
 export type StepState = (typeof stepStates)[number];
@@ -25,6 +26,7 @@ export const terminalStepStates: readonly StepState[] = [
   "unchanged",
   "skipped",
   "failed",
+  "pruned",
   "cancelled",
 ];
 
@@ -35,8 +37,9 @@ export const attemptStates = [
   "collecting",
   "succeeded",
   "failed",
+  "pruned",
   "cancelled",
   "lost",
 ] as const;
 export type AttemptState = (typeof attemptStates)[number];
-export const terminalAttemptStates: readonly AttemptState[] = ["succeeded", "failed", "cancelled", "lost"];
+export const terminalAttemptStates: readonly AttemptState[] = ["succeeded", "failed", "pruned", "cancelled", "lost"];

@@ -85,6 +85,28 @@ export function createEngineRecord(
         .execute();
       return new Map(rows.map((row) => [row.run_id, metricValue(row)]));
     },
+    metricAtStep: async (attemptIds, key, step) => {
+      if (attemptIds.length === 0) return new Map();
+      const rows = await database.kysely
+        .selectFrom("latest_metrics as latest")
+        .innerJoin("metrics as point", "point.series_id", "latest.series_id")
+        .select(["latest.run_id", "point.value", "point.is_nan"])
+        .where("latest.project_id", "=", database.projectId)
+        .where("latest.run_id", "in", [...attemptIds])
+        .where("latest.key", "=", key)
+        .where("latest.step", ">=", step)
+        .where("point.step", "=", (inner) =>
+          inner
+            .selectFrom("metrics as later")
+            .select((columns) => columns.fn.min("later.step").as("first"))
+            .whereRef("later.series_id", "=", "latest.series_id")
+            .where("later.step", ">=", step),
+        )
+        // Of several at one step the last counts.
+        .orderBy("point.timestamp")
+        .execute();
+      return new Map(rows.map((row) => [row.run_id, metricValue(row)]));
+    },
     eventOffset: (attemptId) => eventOffset(database, attemptId),
   };
 }

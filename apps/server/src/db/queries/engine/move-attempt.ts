@@ -15,6 +15,7 @@ const trackingStatus: Record<AttemptState, TrackingStatus> = {
   succeeded: "FINISHED",
   failed: "FAILED",
   lost: "FAILED",
+  pruned: "KILLED",
   cancelled: "KILLED",
 };
 
