@@ -67,6 +67,10 @@ export function createKubernetesStepRunner(
     elsewhere: true,
     submit,
     status,
+    look: async (context) => {
+      const jobs = await api.list(batch, "jobs", { limit: "1" }, context);
+      return `answers and lets us list jobs${jobs.length === 0 ? ", of which there are none" : ""}`;
+    },
     async logs(name, offset, context) {
       const [pod] = await podsOf(name, context);
       const text = pod === undefined ? "" : await api.podLog(pod.metadata.name, context);

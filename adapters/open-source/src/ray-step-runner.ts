@@ -87,6 +87,7 @@ export function createRayStepRunner(config: RayConfig, host: RayHost, api: RayAp
       return current;
     },
     status,
+    look: async (context) => `answers, ${(await api.jobs(context)).length} jobs on its list`,
     async logs(text, offset, context) {
       const { job, attemptId } = parseHandle(text);
       const line = (await viewOf(job, context)).line(attemptId);

@@ -81,6 +81,7 @@ export function createSlurmStepRunner(
       const { files } = parseHandle(text);
       return files === undefined ? { bytes: new Uint8Array(), next: offset } : readLog(`${files}log`, offset);
     },
+    look: async (context) => `answers, ${(await api.jobs(context)).length} jobs in its memory`,
     // Slurm itself sends SIGKILL later, and does so also when the control plane is gone by then; the launcher does after the step's grace.
     async cancel(text, _graceSeconds, context) {
       const handle = parseHandle(text);

@@ -55,8 +55,9 @@ async function doctor(options: DoctorOptions): Promise<void> {
 
 const marks = { ok: colors.green("✓"), warn: colors.yellow("!"), fail: colors.red("✗") };
 
-function printCheck({ name, status, message, at, hint }: Check): void {
+function printCheck({ name, status, message, at, means, hint }: Check): void {
   printLine(`${marks[status]} ${name.padEnd(12)} ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`);
+  if (means !== undefined) printLine(colors.dim(`  ${means}`));
   if (hint !== undefined && status !== "ok") printLine(`  ${colors.cyan("next")} ${hint}`);
 }
 

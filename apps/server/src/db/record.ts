@@ -13,6 +13,7 @@ import { ensureDefaultExperiment } from "./queries/experiments.ts";
 import { createFileUploadQueries, type FileUploadQueries } from "./queries/file-uploads.ts";
 import { createFileQueries, type FileQueries } from "./queries/files.ts";
 import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
+import { createHealthQueries, type HealthQueries } from "./queries/health.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
 import { createLoggedModelQueries, type LoggedModelQueries } from "./queries/logged-models/logged-models.ts";
 import { createMirrorQueries, type MirrorQueries } from "./queries/mirrors.ts";
@@ -56,6 +57,8 @@ export interface ProjectRecord {
   runs: RunQueries;
   runMetrics: RunMetricQueries;
   stepDurations: StepDurationQueries;
+  /** What `doctor` looks at. */
+  health: HealthQueries;
   /** What MLflow's clients log and look up. */
   tracking: TrackingQueries;
   /** Files behind the artifact proxy, by path. */
@@ -119,6 +122,7 @@ export async function openRecord(
     runs,
     runMetrics: createRunMetricQueries(database, runs),
     stepDurations: createStepDurationQueries(database),
+    health: createHealthQueries(database),
     tracking: createTrackingQueries(database),
     files: createFileQueries(database),
     fileUploads: createFileUploadQueries(database),

@@ -14,6 +14,9 @@ import type { ControlPlane } from "../control-plane.ts";
 import { planEndpoints } from "../endpoints/plan-endpoints.ts";
 import { mirrorStatuses } from "../mirrors/mirror-status.ts";
 
+import { orphanChecks, recordChecks, servedChecks } from "./doctor-record.ts";
+import { toolChecks } from "./doctor-tools.ts";
+
 type Check = DoctorReport["checks"][number];
 
 const scarceDiskBytes = 1024 ** 3;
@@ -38,24 +41,18 @@ export async function checkHealth(
       });
     }
   };
-  await run("record", async () => {
-    await plane.record.settings.databaseId();
-    return [
-      {
-        name: "record",
-        status: "ok",
-        message: `${plane.record.kind === "postgres" ? "PostgreSQL" : "SQLite"} answers`,
-      },
-    ];
-  });
+  await run("record", () => recordChecks(plane));
   await run("stack", () => stackChecks(plane, stack));
+  await run("tools", () => toolChecks(plane, stack));
   await run("secrets", () => secretChecks(plane, stack));
   await run("pipelines", () => pipelineChecks(plane));
   await run("disk", () => diskChecks(plane));
   await run("endpoints", () => endpointChecks(plane));
   await run("endpoints", () => declarationChecks(plane));
+  await run("endpoints", () => servedChecks(plane));
   await run("mirrors", () => mirrorChecks(plane));
   await run("artifacts", () => (deep ? deepChecks(plane) : shallowChecks(plane)));
+  if (deep) await run("orphans", () => orphanChecks(plane));
   return { healthy: checks.every((check) => check.status !== "fail"), checks };
 }
 

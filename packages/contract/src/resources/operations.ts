@@ -19,6 +19,9 @@ const doctorCheckSchema = z.object({
   status: z.enum(["ok", "warn", "fail"]),
   message: z.string(),
   at: z.string().optional(),
+  /** What follows from it. */
+  means: z.string().optional(),
+  /** The command that mends it. */
   hint: z.string().optional(),
 });
 export const doctorReportSchema = z.object({ healthy: z.boolean(), checks: z.array(doctorCheckSchema) });

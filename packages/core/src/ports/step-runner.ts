@@ -84,6 +84,8 @@ export interface StepRunner {
    * Cancelling what has ended is success. Does not wait.
    */
   cancel(handle: string, graceSeconds: number, context?: CallContext): Promise<void>;
+  /** Asks the service whether it answers and lets us in, and tells in a few words what it said. Absent: there is nothing to ask. */
+  look?(context?: CallContext): Promise<string>;
   /** Resolves with the first status that is neither pending nor running. Absent: the engine polls `status`. */
   wait?(handle: string, context?: CallContext): Promise<StepStatus>;
 }
