@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { Layout } from "./app/layout.tsx";
 import { NothingHere, PageProblem } from "./app/page-problem.tsx";
+import { readRunAddress } from "./features/run/run-address.ts";
 import { readRunFilters } from "./features/runs/filters.ts";
 
 const root = createRootRoute({ component: Layout, notFoundComponent: NothingHere, errorComponent: PageProblem });
@@ -20,7 +21,14 @@ const runs = createRoute({
   component: lazyRouteComponent(() => import("./features/runs/runs-page.tsx"), "RunsPage"),
 });
 
-export const router = createRouter({ routeTree: root.addChildren([home, runs]), defaultPreload: "intent" });
+const run = createRoute({
+  getParentRoute: () => root,
+  path: "/runs/$runId",
+  validateSearch: readRunAddress,
+  component: lazyRouteComponent(() => import("./features/run/run-page.tsx"), "RunPage"),
+});
+
+export const router = createRouter({ routeTree: root.addChildren([home, runs, run]), defaultPreload: "intent" });
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -1,4 +1,5 @@
 import type { Run } from "@espalier/contract";
+import { Link } from "@tanstack/react-router";
 import { Instant, useNow } from "../../ui/instant.tsx";
 import { StateMark } from "../../ui/state-mark.tsx";
 import { duration } from "../../ui/words.ts";
@@ -28,7 +29,14 @@ export function RunsTable({ runs }: { runs: readonly Run[] }) {
           {runs.map((run) => (
             <tr key={run.id}>
               <th scope="row" title={run.id} className={`${cell} font-mono text-[13px] font-normal`}>
-                {run.id.slice(-8)}
+                <Link
+                  to="/runs/$runId"
+                  params={{ runId: run.id }}
+                  search={{}}
+                  className="text-leaf underline decoration-leaf/40 underline-offset-2 hover:decoration-leaf"
+                >
+                  {run.id.slice(-8)}
+                </Link>
               </th>
               <td className={`${cell} font-medium wrap-break-word`}>{run.pipeline}</td>
               <td className={cell} title={run.error?.message}>
