@@ -105,3 +105,30 @@ test("two steps of one name are refused", () => {
     });
   expect(build).toThrow(expect.objectContaining({ code: "INVALID_PIPELINE" }));
 });
+
+test("a search in TypeScript is the same search in YAML, and its outputs are typed", () => {
+  const objective = { metric: "auc", direction: "maximize" } as const;
+  const definition = definePipeline({ name: "p" }, (p) => {
+    const train = p.step("train", {
+      run: "train --rate ${{ trial.rate }}",
+      outputs: { model: "file" },
+      tune: {
+        search: { rate: { logUniform: [0.001, 0.1] }, depth: { integer: [1, 3] } },
+        ...{ method: "tpe", trials: 9, maxFailed: 2, stopEarly: { after: 4 }, objective },
+      },
+    });
+    p.step("report", {
+      run: "report",
+      inputs: { model: train.outputs.model, table: train.outputs.trials, best: train.outputs.best_trial },
+    });
+    const plain = p.step("plain", { run: "plain" });
+    // @ts-expect-error a step that does not search has no trials
+    plain.outputs.trials;
+  });
+  const { train, report } = compileDefinition(definition).steps;
+  expect(train?.tune).toEqual({
+    search: { rate: { log_uniform: [0.001, 0.1] }, depth: { integer: [1, 3] } },
+    ...{ method: "tpe", trials: 9, max_failed: 2, stop_early: { after: 4 }, objective },
+  });
+  expect(report?.inputs).toEqual({ model: "train.model", table: "train.trials", best: "train.best_trial" });
+});

@@ -14,7 +14,8 @@ import { isTypescriptStepValue, outputType } from "./define-step.ts";
 import { EspalierError } from "./errors.ts";
 import type { PipelineAuthoring, StepAuthoring } from "./ir/authoring.ts";
 import { compilePipeline } from "./ir/compile.ts";
-import type { ArtifactType, ParameterValue, PipelineIr } from "./ir/pipeline.ts";
+import type { ArtifactType, ParameterValue, PipelineIr, TuneIr } from "./ir/pipeline.ts";
+import { searchOutputs } from "./ir/trials.ts";
 
 /** An output of an earlier step. A reference of another type does not compile where the input's type is known. */
 export interface OutputReference<Type extends ArtifactType = ArtifactType> {
@@ -41,7 +42,6 @@ interface CommonStep<Parameters> {
   needs?: readonly (StepHandle<unknown> | string)[];
   when?: string;
   map?: StepAuthoring["map"];
-  tune?: StepAuthoring["tune"];
   compute?: string;
   resources?: {
     cpu?: number;
@@ -59,6 +59,27 @@ interface CommonStep<Parameters> {
   timeout?: string | number;
   cache?: boolean;
   gate?: "none";
+}
+
+/** A search, one trial at each set of values. */
+export interface TypedTune {
+  search: Readonly<
+    Record<
+      string,
+      | { choice: readonly (string | number | boolean)[] }
+      | { integer: readonly [number, number] }
+      | { uniform: readonly [number, number] }
+      | { logUniform: readonly [number, number] }
+    >
+  >;
+  method: TuneIr["method"];
+  trials?: number;
+  concurrency?: number;
+  objective: TuneIr["objective"];
+  /** At which steps of the metric trials are compared: `after`, `after * factor`, ...; `factor` left out: 3. */
+  stopEarly?: { after: number; factor?: number };
+  seed?: number;
+  maxFailed?: number;
 }
 
 interface CommandStep<Parameters, Outputs> extends CommonStep<Parameters> {
@@ -106,6 +127,11 @@ export interface PipelineBuilder<Parameters extends Readonly<Record<string, Para
     name: string,
     step: FunctionStep<Parameters, Inputs, Outputs, Needed>,
   ): StepHandle<Outputs>;
+  /** A command that searches: its outputs are those of its best trial, the table of all, and the best one's values. */
+  step<const Outputs extends Readonly<Record<string, OutputDeclaration>> = Record<never, never>>(
+    name: string,
+    step: CommandStep<Parameters, Outputs> & { tune: TypedTune },
+  ): StepHandle<Outputs & typeof searchOutputs>;
   /** Any command. */
   step<const Outputs extends Readonly<Record<string, OutputDeclaration>> = Record<never, never>>(
     name: string,
@@ -186,6 +212,7 @@ interface LooseStep {
   outputs?: Readonly<Record<string, OutputDeclaration>>;
   environment?: object;
   resources?: object;
+  tune?: TypedTune;
   needs?: readonly (string | StepHandle<unknown>)[];
   [key: string]: unknown;
 }
@@ -194,6 +221,7 @@ function referencesOf(name: string, step: LooseStep): Record<string, OutputRefer
   const declared: Record<string, OutputDeclaration> = { ...step.outputs };
   if (isTypescriptStepValue(step.uses)) Object.assign(declared, step.uses.outputs);
   else if (typeof step.uses === "string") Object.assign(declared, outputsOfBuiltins[step.uses as BuiltinName]);
+  if (step.tune !== undefined) Object.assign(declared, searchOutputs);
   if (step.uses === "dataset") declared.dataset = passedType(step.inputs?.file);
   return Object.fromEntries(
     Object.entries(declared).map(([output, declaration]) => [
@@ -209,7 +237,7 @@ function passedType(input: string | OutputReference | undefined): ArtifactType {
 }
 
 function written(step: LooseStep, nameStep: (step: TypescriptStep) => string): StepAuthoring {
-  const { uses, inputs, needs, environment, resources, ...same } = step;
+  const { uses, inputs, needs, environment, resources, tune, ...same } = step;
   const isFunction = isTypescriptStepValue(uses);
   return {
     ...same,
@@ -224,8 +252,15 @@ function written(step: LooseStep, nameStep: (step: TypescriptStep) => string): S
         }),
     ...(needs === undefined ? {} : { needs: needs.map((need) => (typeof need === "string" ? need : need.name)) }),
     ...(environment === undefined ? {} : { environment: renamed(environment, { pythonVersion: "python_version" }) }),
+    ...(tune === undefined ? {} : { tune: writtenTune(tune) }),
     ...(resources === undefined ? {} : { resources: renamed(resources, { sharedMemory: "shared_memory" }) }),
   } as StepAuthoring;
+}
+
+function writtenTune({ search, ...tune }: TypedTune): StepAuthoring["tune"] {
+  const ranges = Object.entries(search).map(([name, range]) => [name, renamed(range, { logUniform: "log_uniform" })]);
+  const rest: object = renamed(tune, { stopEarly: "stop_early", maxFailed: "max_failed" });
+  return { ...rest, search: Object.fromEntries(ranges) } as StepAuthoring["tune"];
 }
 
 function renamed<Result>(value: object, names: Readonly<Record<string, string>>): Result {

@@ -83,6 +83,7 @@ export { type CommentFacts, pullRequestComment } from "./delivery/comment.ts";
 export { type Delivery, judgingSteps } from "./delivery/delivery.ts";
 export { githubWorkflow } from "./delivery/github-workflow.ts";
 export { gitlabPipeline } from "./delivery/gitlab-pipeline.ts";
+export { bestTrial } from "./engine/best-trial.ts";
 export { createEngine, type Engine } from "./engine/engine.ts";
 export { type Failpoint, failpoint, failpoints } from "./engine/failpoint.ts";
 export type {
@@ -196,6 +197,7 @@ export { recordBuiltins } from "./ir/record-builtins.ts";
 export { parseProjectPath, parseReference, type Reference, tryParseReference } from "./ir/references.ts";
 export { type Replacement, renderShellCommand } from "./ir/render-command.ts";
 export { runScope } from "./ir/run-scope.ts";
+export { trialsOf } from "./ir/trials.ts";
 export { durationPattern, parseDurationSeconds, parseSizeBytes, sizePattern } from "./ir/units.ts";
 export { parseLongJson, rawInteger } from "./long-json.ts";
 export {
@@ -333,6 +335,7 @@ export type {
   StepRow,
   StoredError,
   Transition,
+  TrialValues,
 } from "./record/engine-record.ts";
 export {
   type AttemptState,

@@ -5,6 +5,7 @@ import { createRun, resumeRun } from "../runs/create-run.ts";
 import { explainStep } from "../runs/explain-step.ts";
 import { followRun } from "../runs/follow-run.ts";
 import { describeRun, summaryOf } from "../runs/run-detail.ts";
+import { describeTrials } from "../runs/trials.ts";
 import { actorOf } from "./actor.ts";
 
 export function runHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"runs">> {
@@ -73,6 +74,14 @@ export function runHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"runs">>
       return summaryOf(await resumeRun(plane, run, input.body ?? {}, actorOf(input)));
     },
     "runs.why": async ({ params, query }) => explainStep(plane, await runOf(params.runId), params.step, query.branch),
+    "runs.trials": async ({ params }) => {
+      const { best, ...told } = await describeTrials(plane, await runOf(params.runId), params.step);
+      const trials = told.trials.map(({ metric, ...trial }) => ({
+        ...trial,
+        ...(metric === undefined ? {} : { metric: printable(metric) }),
+      }));
+      return { ...told, trials, ...(best === undefined ? {} : { best }) };
+    },
     "runs.approve": async (input) => {
       const run = await runOf(input.params.runId);
       const waiting = await record.approvals.ofStep(run.id, input.params.step);

@@ -129,6 +129,19 @@ export const metricSchema = z.object({
 });
 export type Metric = z.infer<typeof metricSchema>;
 
+export const trialSchema = z.object({
+  trial: z.number(),
+  values: z.record(z.string(), jsonSchema),
+  state: z.enum(stepStates),
+  /** The objective's last value. */
+  metric: metricValueSchema.optional(),
+  reason: z.string().optional(),
+  /** The attempt that reported, of a cached trial the one whose outputs it took: its run to MLflow. */
+  attemptId: z.string().optional(),
+  startedAt: instantSchema.optional(),
+  finishedAt: instantSchema.optional(),
+});
+
 /** One event of a run: a transition, or something a step said. Numbered from 1 within the run. */
 export const runEventSchema = z.object({
   number: z.number(),
@@ -310,6 +323,25 @@ export const runRoutes = defineRoutes({
       explanation: z.string(),
       comparedWith: z.object({ runId: z.string(), cacheKey: digestSchema.optional() }).optional(),
       differences: z.array(z.object({ part: z.string(), before: jsonSchema.optional(), after: jsonSchema.optional() })),
+    }),
+  },
+  "runs.trials": {
+    method: "GET",
+    path: `${apiPrefix}/runs/:runId/steps/:step/trials`,
+    role: "viewer",
+    kind: "json",
+    summary: "The trials of a step that searches: values, metric and state of each so far, and the best",
+    params: runParams.extend({ step: z.string() }),
+    response: z.object({
+      runId: z.string(),
+      step: z.string(),
+      method: z.enum(["grid", "random", "tpe"]),
+      objective: z.object({ metric: z.string(), direction: z.enum(["maximize", "minimize"]) }),
+      /** How many there will be at most; trials of `tpe` are made one by one. */
+      planned: z.number(),
+      /** Number of the best trial so far. */
+      best: z.number().optional(),
+      trials: z.array(trialSchema),
     }),
   },
   "runs.approve": {

@@ -46,7 +46,7 @@ export async function driveTrials(
       await context.writes.createBranches(context.run.id, context.run.leaseEpoch, step, [values], branch);
       trials.push(values);
     }
-    const row: StepRow = { ...context.row(step, branch), item: trials[branch] ?? null };
+    const row = context.settle({ ...context.row(step, branch), item: trials[branch] ?? null });
     const work = driveTrial(context, row, isHopeless).then((ended) => {
       if (ended.state === "failed") failed += 1;
       return ended;

@@ -2,6 +2,7 @@ import { canonicalJson, type Json } from "../canonical-json.ts";
 import { EspalierError, toEspalierError } from "../errors.ts";
 import type { TuneIr } from "../ir/pipeline.ts";
 import type { StepRow } from "../record/engine-record.ts";
+import { bestTrial } from "./best-trial.ts";
 import { driveTrials } from "./drive-trials.ts";
 import { pruneLosers } from "./prune-losers.ts";
 import type { RunContext } from "./run-context.ts";
@@ -29,44 +30,43 @@ export async function driveTune(context: RunContext, row: StepRow, tune: TuneIr)
     }
     const best = await bestOf(context, row.step, tune, trials, branches);
     const { outputs = {}, values = {} } = best.row;
-    const table = { best: trials[best.row.branch] ?? null, trial: best.row.branch, trials: best.table };
-    const ref = await context.options.artifacts.putBytes(Buffer.from(canonicalJson(table), "utf8"), "value");
+    const told = { trial: best.row.branch, values: trials[best.row.branch] ?? null, metric: best.value };
+    const bytes = (json: Json): Uint8Array => Buffer.from(canonicalJson(json), "utf8");
+    const [table, bestRef] = await Promise.all([
+      context.options.artifacts.putBytes(bytes(best.table), "file"),
+      context.options.artifacts.putBytes(bytes(told), "value"),
+    ]);
     const pruned = branches.filter((branch) => branch.state === "pruned").length;
     const allCached = branches.every((branch) => branch.state === "cached");
     return await context.moveStep(running, open, allCached ? "cached" : "succeeded", {
-      outputs: { ...outputs, trials: ref },
-      values: { ...values, trials: table },
+      outputs: { ...outputs, trials: table, best_trial: bestRef },
+      values: { ...values, best_trial: told },
       reason: `trial ${best.row.branch} is the best of ${branches.length}${pruned === 0 ? "" : `, ${pruned} stopped early`}`,
     });
   } catch (error) {
     context.letGo.signal.throwIfAborted();
     const current = context.row(row.step);
     if (context.cancel.signal.aborted) return context.moveStep(current, open, "cancelled");
-    const told = toEspalierError(error);
-    return context.moveStep(current, open, "failed", { reason: told.message, error: told.toJSON() });
+    const failure = toEspalierError(error);
+    return context.moveStep(current, open, "failed", { reason: failure.message, error: failure.toJSON() });
   }
 }
 
-/** Of equal trials the first, so that a search comes to the same each time. */
 async function bestOf(
   context: RunContext,
   step: string,
   { objective }: TuneIr,
   trials: readonly Json[],
   branches: readonly StepRow[],
-): Promise<{ row: StepRow; table: Json[] }> {
+): Promise<{ row: StepRow; value: number; table: Json[] }> {
   const metrics = await trialMetrics(context, step, objective.metric, branches);
-  const sign = objective.direction === "maximize" ? 1 : -1;
-  let best: { row: StepRow; value: number } | undefined;
-  const table: Json[] = [];
-  for (const row of branches) {
+  const table = branches.map((row): Json => {
     const value = metrics.get(row.branch);
-    const finite = value !== undefined && Number.isFinite(value);
-    table.push({ params: trials[row.branch] ?? null, state: row.state, value: finite ? value : null });
-    const isWhole = row.state === "succeeded" || row.state === "cached";
-    if (isWhole && finite && (best === undefined || value * sign > best.value * sign)) best = { row, value };
-  }
-  if (best !== undefined) return { row: best.row, table };
+    const metric = value !== undefined && Number.isFinite(value) ? value : null;
+    return { trial: row.branch, values: trials[row.branch] ?? null, state: row.state, metric };
+  });
+  const row = bestTrial(branches, metrics, objective.direction);
+  if (row !== undefined) return { row, value: metrics.get(row.branch) ?? 0, table };
   const isNan = [...metrics.values()].some((value) => !Number.isFinite(value));
   const what = isNan ? "every value of it is NaN or infinite" : "it was not reported";
   throw new EspalierError("STEP_FAILED", `No trial of ${step} has a finite metric \`${objective.metric}\`: ${what}`, {

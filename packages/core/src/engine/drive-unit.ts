@@ -1,5 +1,5 @@
 import { EspalierError, toEspalierError } from "../errors.ts";
-import type { AttemptRow, CachedResult, StepRow, StoredError } from "../record/engine-record.ts";
+import type { AttemptRow, CachedResult, StepRow, StoredError, TrialValues } from "../record/engine-record.ts";
 import { type AttemptState, terminalAttemptStates } from "../record/states.ts";
 import { type AttemptOutcome, driveAttempt } from "./attempt.ts";
 import { failpoint } from "./failpoint.ts";
@@ -158,7 +158,8 @@ const isOver = (state: AttemptState): boolean => terminalAttemptStates.includes(
 async function createAttempt(context: RunContext, unit: Unit, number: number, tool: string): Promise<AttemptRow> {
   const { runId, step, branch } = unit.row;
   const attempt = { id: context.options.newId(), runId, step, branch, number, tool };
-  await context.writes.createAttempt(context.run.leaseEpoch, attempt);
+  const trial = unit.step.tune === undefined ? undefined : (unit.row.item as TrialValues | undefined);
+  await context.writes.createAttempt(context.run.leaseEpoch, { ...attempt, ...(trial === undefined ? {} : { trial }) });
   failpoint("attempt-created");
   return { ...attempt, state: "created", createdAt: context.options.clock.now() };
 }

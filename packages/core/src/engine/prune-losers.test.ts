@@ -46,7 +46,7 @@ test("losers are stopped, told apart from the failed and the cancelled, and the 
   const attempts = await shop.record.attempts(id);
   expect(attempts.find((attempt) => attempt.branch === 1)).toMatchObject({ state: "pruned", message: lost.reason });
   const row = await shop.row(id, "train");
-  expect(row.values?.trials).toMatchObject({ best: { quality: 9 }, trial: 2 });
+  expect(row.values?.best_trial).toMatchObject({ values: { quality: 9 }, trial: 2 });
   expect(row.reason).toMatch(/, \d stopped early$/);
 });
 

@@ -39,7 +39,7 @@ test("a step's outputs are those of its best trial, and equal trials are cached"
   const id = await shop.run({ steps: { train: step(grid) } });
   expect(await shop.finish(id)).toEqual({ train: "succeeded" });
   const row = await shop.row(id, "train");
-  expect(row.values?.trials).toMatchObject({ best: { depth: 2, kind: "b" }, trial: 3 });
+  expect(row.values?.best_trial).toEqual({ trial: 3, values: { depth: 2, kind: "b" }, metric: 0.5 });
   expect(row.outputs?.model).toEqual((await shop.row(id, "train", 3)).outputs?.model);
   const again = await shop.run({ steps: { train: step(grid) } });
   expect(await shop.finish(again)).toEqual({ train: "cached" });
@@ -66,7 +66,7 @@ describe("a tpe search", () => {
   };
   const asked: (readonly ToldTrial[])[] = [];
   const search = { depth: { integer: [1, 97] as [number, number] }, kind: { choice: ["a", "b"] } };
-  const tables = async (shop: ReturnType<typeof shopOf>, id: string) => (await shop.row(id, "train")).values?.trials;
+  const tables = async (shop: ReturnType<typeof shopOf>, id: string) => (await shop.row(id, "train")).outputs?.trials;
 
   test("asks for each trial with what those before it came to, the ones at work apart", async () => {
     const shop = shopOf(undefined, { proposeTrial });
@@ -126,7 +126,7 @@ test("NaN is no best, and where all is NaN that is said", async () => {
   });
   const id = await shop.run({ steps: { train: step(grid) } });
   expect(await shop.finish(id)).toEqual({ train: "succeeded" });
-  expect((await shop.row(id, "train")).values?.trials).toMatchObject({ trial: 2 });
+  expect((await shop.row(id, "train")).values?.best_trial).toMatchObject({ trial: 2 });
   const none = { ...grid, search: { depth: { choice: [7, 8] } } };
   const bad = await shop.run({ steps: { train: step(none) } });
   await shop.finish(bad);

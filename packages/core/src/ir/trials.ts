@@ -4,6 +4,9 @@ import type { TuneIr } from "./pipeline.ts";
 /** The most trials that one step may have. */
 export const mostTrials = 1_000;
 
+/** What a search leaves beside the outputs of its best trial: the table of all trials (JSON), and the best one's values and metric. */
+export const searchOutputs = { trials: "file", best_trial: "value" } as const;
+
 type Range = TuneIr["search"][string];
 
 /**

@@ -92,6 +92,8 @@ export interface AttemptRow {
   finishedAt?: number;
 }
 
+export type TrialValues = Readonly<Record<string, Json>>;
+
 export interface CachedResult {
   attemptId: string;
   runId: string;
@@ -146,7 +148,8 @@ export interface EngineRecord {
   /** Idempotent on the attempt's id; it begins as `created`. */
   createAttempt(
     epoch: number,
-    attempt: Pick<AttemptRow, "id" | "runId" | "step" | "branch" | "number" | "tool">,
+    /** `trial`: the values of a search's trial, which the faces show with the attempt. */
+    attempt: Pick<AttemptRow, "id" | "runId" | "step" | "branch" | "number" | "tool"> & { trial?: TrialValues },
   ): Promise<void>;
   /**
    * When `step` is given, the step moves in the same transaction, so that an attempt's end and its step's end are one instant.
@@ -205,7 +208,10 @@ export type EngineChange =
       >;
     }
   | { kind: "createBranches"; step: string; items: readonly Json[]; first?: number }
-  | { kind: "createAttempt"; attempt: Pick<AttemptRow, "id" | "step" | "branch" | "number" | "tool"> }
+  | {
+      kind: "createAttempt";
+      attempt: Pick<AttemptRow, "id" | "step" | "branch" | "number" | "tool"> & { trial?: TrialValues };
+    }
   | {
       kind: "moveAttempt";
       attemptId: string;

@@ -4,6 +4,7 @@ import { type Fault, jsonPointer } from "../../fault.ts";
 import { isTypescriptStep } from "../normalize.ts";
 import type { ArtifactType, PipelineIr, StepIr } from "../pipeline.ts";
 import { type Reference, tryParseReference } from "../references.ts";
+import { searchOutputs } from "../trials.ts";
 
 /** What checks may know about the world; what is left out is not checked. */
 export interface CheckOptions {
@@ -61,7 +62,7 @@ export class CheckContext {
   outputs(step: StepIr): Readonly<Record<string, ArtifactType | undefined>> | undefined {
     const own = Object.fromEntries(Object.entries(step.outputs ?? {}).map(([name, output]) => [name, output.type]));
     const builtin = this.builtin(step);
-    if (step.tune !== undefined) own.trials = "value";
+    if (step.tune !== undefined) Object.assign(own, searchOutputs);
     if (builtin === undefined) return step.uses === undefined || isTypescriptStep(step) ? own : undefined;
     const passed = Object.entries(builtin.passes ?? {}).map(([output, input]): [string, ArtifactType | undefined] => {
       const reference = tryParseReference(step.inputs?.[input] ?? "");
@@ -87,7 +88,7 @@ export class CheckContext {
     const type =
       passed === undefined
         ? (step.outputs?.[reference.output]?.type ??
-          (step.tune !== undefined && reference.output === "trials" ? "value" : undefined) ??
+          (step.tune === undefined ? undefined : searchOutputs[reference.output as keyof typeof searchOutputs]) ??
           builtin?.outputs[reference.output])
         : this.referenceType(passed, [...seen, reference.step]);
     // What the input can not be is told there, not once more where it ends up.

@@ -1,5 +1,5 @@
 import type { Fault } from "../../fault.ts";
-import { gridSize, mostTrials } from "../trials.ts";
+import { gridSize, mostTrials, searchOutputs } from "../trials.ts";
 import { type Check, fault } from "./context.ts";
 
 /** A search that could not begin, or whose names hide others. */
@@ -11,9 +11,10 @@ export const tunes: Check = (context) =>
     const faults: Fault[] = [];
     if (step.map !== undefined) faults.push(fault("tune", at(), "a step can not have both `map` and `tune`"));
     if (step.run === undefined) faults.push(fault("tune", at(), "`tune` is for commands", "Give the step a `run:`."));
-    if (step.outputs?.trials !== undefined) {
-      const hint = "Give the output another name.";
-      faults.push(fault("tune", ["steps", name, "outputs", "trials"], "`trials` is the table of the trials", hint));
+    for (const output of Object.keys(searchOutputs)) {
+      if (step.outputs?.[output] === undefined) continue;
+      const message = `\`${output}\` is an output of the search itself`;
+      faults.push(fault("tune", ["steps", name, "outputs", output], message, "Give the output another name."));
     }
     if (Object.keys(tune.search).length === 0) {
       faults.push(

@@ -7,6 +7,7 @@ import type { TrackingStatus } from "../experiments.ts";
 import { leavable, wrongState } from "./lease-guard.ts";
 import { moveStep } from "./move-step.ts";
 import type { NewRunEvent } from "./run-events.ts";
+import { logTrialParams, tagAttempt, trialTags } from "./trial-values.ts";
 
 const trackingStatus: Record<AttemptState, TrackingStatus> = {
   created: "SCHEDULED",
@@ -27,7 +28,7 @@ export async function createAttempt(
   { attempt }: Extract<EngineChange, { kind: "createAttempt" }>,
 ): Promise<NewRunEvent[]> {
   const project = { project_id: database.projectId };
-  const { id, step, branch, number, tool } = attempt;
+  const { id, step, branch, number, tool, trial } = attempt;
   const made = await transaction
     .insertInto("attempts")
     .values({
@@ -85,6 +86,7 @@ export async function createAttempt(
     "mlflow.parentRunId": runId,
     "espalier.step": step,
     "espalier.attempt": String(number),
+    ...(trial === undefined ? {} : trialTags(branch, trial)),
   };
   await transaction
     .insertInto("tags")
@@ -141,6 +143,8 @@ export async function moveAttempt(
   if (ends) await endRunsBelow(database, transaction, attemptId, trackingStatus[to]);
   // In the same transaction: a token is good for exactly as long as its attempt lives, whoever is killed when.
   if (ends) await forgetTokens(database, transaction, attemptId);
+  if (ends && moved.branch >= 0) await logTrialParams(database, transaction, attemptId);
+  if (to === "pruned") await tagAttempt(database, transaction, attemptId, "espalier.pruned", patch.message ?? "");
   const { cause, exitCode, message } = patch;
   const payload = { cause, exitCode, message };
   const events: NewRunEvent[] = [{ type: `attempt.${to}`, step: moved.step, branch: moved.branch, attemptId, payload }];
