@@ -129,7 +129,7 @@ export const metricSchema = z.object({
 });
 export type Metric = z.infer<typeof metricSchema>;
 
-export const trialSchema = z.object({
+const trialSchema = z.object({
   trial: z.number(),
   values: z.record(z.string(), jsonSchema),
   state: z.enum(stepStates),
