@@ -12,6 +12,8 @@ export { mlflowCredentials } from "./mlflow-credentials.ts";
 export { createMlflowReader, type MlflowReader } from "./mlflow-reader.ts";
 export { createMlflowRegistryMirror } from "./mlflow-registry-mirror.ts";
 export { createMlflowTrackerMirror } from "./mlflow-tracker-mirror.ts";
+export { createMlrunsRegistry } from "./mlruns-registry.ts";
+export { createMlrunsTracker, type MlrunsTracker } from "./mlruns-tracker.ts";
 export { type OciConfig, ociConfigSchema, ociManifest } from "./oci-config.ts";
 export type { RegistryCredentials } from "./oci-credentials.ts";
 export { createOciImageRegistry, isLoopback } from "./oci-image-registry.ts";

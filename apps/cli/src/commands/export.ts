@@ -1,6 +1,10 @@
+import { resolve } from "node:path";
+import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
+import colors from "picocolors";
 import { type CommonOptions, collectList, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
+import { formatBytes, printJson, printLine } from "../terminal/output.ts";
 import { followTransfer, mlflowCredentials } from "../transfer-command.ts";
 
 interface ExportOptions extends CommonOptions {
@@ -19,6 +23,14 @@ export function command(): Command {
     .option("--experiment-prefix <text>", "put before the names of experiments over there")
     .option("--experiments <names>", "only these experiments, without the registry (several: a,b)", collectList)
     .action(exportMlflow);
+  subcommand(
+    group,
+    "project",
+    "Everything in open formats: MLflow's file store, datasets, artifacts, runs, OpenLineage, a manifest of digests",
+  )
+    .requiredOption("--out <folder>", "where to; empty, or begun by an earlier try")
+    .action(exportProject);
+  subcommand(group, "verify <folder>", "Hold an exported folder against its manifest").action(verify);
   return group;
 }
 
@@ -36,4 +48,23 @@ async function exportMlflow(target: string, options: ExportOptions): Promise<voi
     });
     await followTransfer(client, started, options.json ?? false);
   });
+}
+
+async function exportProject({ out, ...options }: CommonOptions & { out: string }): Promise<void> {
+  await withSession(options, async ({ client }) => {
+    const started = await client.call("transfers.exportProject", { body: { folder: resolve(out) } });
+    await followTransfer(client, started, options.json ?? false);
+  });
+}
+
+async function verify(folder: string, options: CommonOptions): Promise<void> {
+  const { verifyExport } = await import("../verify-export.ts");
+  const report = await verifyExport(resolve(folder));
+  if (options.json) printJson(report);
+  else {
+    for (const { path, what } of report.faults) printLine(`${colors.red("✗")} ${path}: ${what}`);
+    for (const path of report.extra) printLine(`${colors.yellow("!")} ${path}: not in the manifest`);
+    printLine(`${report.files} files, ${formatBytes(report.bytes)}, ${report.faults.length} not as they were exported`);
+  }
+  if (report.faults.length > 0) process.exitCode = new EspalierError("CORRUPTED", "").exitCode;
 }

@@ -14,6 +14,7 @@ export function transferHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"tr
     },
     "transfers.import": async (context) => infoOf(await transfers.import(context.body, actorOf(context))),
     "transfers.export": async (context) => infoOf(await transfers.export(context.body, actorOf(context))),
+    "transfers.exportProject": async (context) => infoOf(await transfers.exportProject(context.body, actorOf(context))),
     "transfers.get": async ({ params }) => infoOf(await transfers.get(params.transferId)),
     "transfers.events": async function* ({ params, signal }) {
       for await (const shown of transfers.follow(params.transferId, signal)) yield { data: infoOf(shown) };

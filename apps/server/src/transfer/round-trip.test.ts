@@ -139,7 +139,16 @@ for (const kind of ["file store", "database"] as const) {
       return found.sort((a, b) => (a.version ?? 0) - (b.version ?? 0));
     };
     expect(await versions(target)).toEqual(await versions(source));
+
+    // And into a folder, which a stock MLflow reads: the same again, and the model answers.
+    const left = join(project, "left");
+    const leaving = await client.call("transfers.exportProject", { body: { folder: left } });
+    expect(await end(client, leaving)).toMatchObject({ state: "done" });
+    const folder = await openTrackedSource({ source: join(left, "mlruns") });
+    expect(await show(folder, "")).toEqual(here);
+    expect(await versions(folder)).toEqual(await versions(source));
     await source.close();
+    await folder.close();
 
     const answers = await Promise.all(
       [storeUri, url, uri].map(async (one) => (await runPython(["-c", predict, one, model], project)).stdout.trim()),
@@ -147,5 +156,6 @@ for (const kind of ["file store", "database"] as const) {
     expect(answers[0]).toMatch(/^\[\d, \d, \d\]$/);
     expect(answers[1]).toBe(answers[0]);
     expect(answers[2]).toBe(answers[0]);
+    expect((await runPython(["-c", predict, "./mlruns", model], left)).stdout.trim()).toBe(answers[0]);
   }, 600_000);
 }

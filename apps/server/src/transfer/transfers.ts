@@ -5,7 +5,9 @@ import type { ControlPlane } from "../control-plane.ts";
 import type { TransferDirection, TransferRow } from "../db/queries/transfer/transfers.ts";
 import { createArtifactFolders } from "../mlflow/artifacts/folders.ts";
 import { countExported } from "./count-exported.ts";
+import { openExportFolder } from "./export-folder.ts";
 import { exportMlflow } from "./export-mlflow.ts";
+import { exportProject } from "./export-project.ts";
 import type { ExportOptions } from "./export-target.ts";
 import { type ImportOptions, importMlflow } from "./import-mlflow.ts";
 import { refuseItself } from "./refuse-itself.ts";
@@ -32,6 +34,8 @@ export interface Transfers {
   /** Errors of opening the source at once; what happens later is told by `get`. CONFLICT while one of the peer is under way. */
   import(request: ImportRequest, actor: string): Promise<ShownTransfer>;
   export(request: ExportRequest, actor: string): Promise<ShownTransfer>;
+  /** Everything, into a folder of the control plane's machine. CONFLICT: the folder holds something else. */
+  exportProject(request: { folder: string }, actor: string): Promise<ShownTransfer>;
   show(row: TransferRow): ShownTransfer;
   get(id: string): Promise<ShownTransfer>;
   follow(id: string, signal: AbortSignal): AsyncGenerator<ShownTransfer>;
@@ -169,6 +173,12 @@ export function createTransfers(plane: ControlPlane): Transfers {
           options,
         ),
       );
+    },
+    exportProject: async ({ folder: given }, actor) => {
+      const folder = resolve(plane.project.directory, given);
+      const { id } = await openExportFolder(folder, plane.project.name);
+      // The ledger goes with the folder's own id: one that was removed and made anew begins anew.
+      return begin("export", `folder:${id}`, { folder }, actor, (context) => exportProject(plane, context, folder));
     },
     follow: async function* (id, signal) {
       for (;;) {

@@ -104,6 +104,19 @@ export const transferRoutes = defineRoutes({
     }),
     response: transferSchema,
   },
+  "transfers.exportProject": {
+    method: "POST",
+    path: `${apiPrefix}/transfers/export-project`,
+    role: "admin",
+    kind: "json",
+    summary:
+      "Writes everything in open formats into a folder, with a manifest of digests; goes on where an earlier one stopped",
+    body: z.strictObject({
+      /** On the control plane's machine; a relative one is of the project. */
+      folder: z.string().min(1, "It is empty: name a folder").max(4000),
+    }),
+    response: transferSchema,
+  },
   "transfers.get": {
     method: "GET",
     path: `${apiPrefix}/transfers/:transferId`,
