@@ -36,6 +36,7 @@ export {
   type RunArtifact,
   runArtifactSchema,
 } from "./resources/artifacts.ts";
+export { type Curve, curveSchema } from "./resources/curves.ts";
 export {
   type Dataset,
   type DatasetDiff,

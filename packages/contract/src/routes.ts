@@ -1,5 +1,6 @@
 import { accessRoutes } from "./resources/access.ts";
 import { artifactRoutes } from "./resources/artifacts.ts";
+import { curveRoutes } from "./resources/curves.ts";
 import { datasetRoutes } from "./resources/datasets.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
 import { logRoutes } from "./resources/logs.ts";
@@ -19,6 +20,7 @@ import { transferRoutes } from "./resources/transfers.ts";
 export const routes = {
   ...projectRoutes,
   ...runRoutes,
+  ...curveRoutes,
   ...logRoutes,
   ...planRoutes,
   ...artifactRoutes,

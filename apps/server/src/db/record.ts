@@ -16,6 +16,7 @@ import { createFiringQueries, type FiringQueries } from "./queries/firings.ts";
 import { createHealthQueries, type HealthQueries } from "./queries/health.ts";
 import { createLineageQueries, type LineageQueries } from "./queries/lineage.ts";
 import { createLoggedModelQueries, type LoggedModelQueries } from "./queries/logged-models/logged-models.ts";
+import { type CurveQueries, createCurveQueries } from "./queries/metric-curves.ts";
 import { createMirrorQueries, type MirrorQueries } from "./queries/mirrors.ts";
 import { createModelQueries, type ModelQueries } from "./queries/models.ts";
 import { createMonitorQueries, type MonitorQueries } from "./queries/monitors.ts";
@@ -56,6 +57,7 @@ export interface ProjectRecord {
   engine: EngineRecord & Required<Pick<EngineRecord, "applyAll">>;
   runs: RunQueries;
   runMetrics: RunMetricQueries;
+  curves: CurveQueries;
   stepDurations: StepDurationQueries;
   /** What `doctor` looks at. */
   health: HealthQueries;
@@ -121,6 +123,7 @@ export async function openRecord(
     engine: createEngineRecord(database, listeners.changed),
     runs,
     runMetrics: createRunMetricQueries(database, runs),
+    curves: createCurveQueries(database),
     stepDurations: createStepDurationQueries(database),
     health: createHealthQueries(database),
     tracking: createTrackingQueries(database),

@@ -36,6 +36,26 @@ export function runHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"runs">>
         })),
       };
     },
+    "runs.curves": async ({ params, query }) => {
+      const { curves, leftOut } = await record.curves.ofRun(
+        await record.runs.resolve(params.runId),
+        query,
+        query.buckets,
+      );
+      const printed = (value: number) => printable(value) as number | "Infinity" | "-Infinity";
+      return {
+        leftOut,
+        curves: curves.map((curve) => ({
+          ...curve,
+          buckets: curve.buckets.map((bucket) => ({
+            ...bucket,
+            low: printed(bucket.low),
+            high: printed(bucket.high),
+            mean: Number.isNaN(bucket.mean) ? printed(bucket.high) : printed(bucket.mean),
+          })),
+        })),
+      };
+    },
     "runs.compare": async ({ query }) => {
       const references = query.ids.split(",").filter((id) => id !== "");
       const compared = await record.runMetrics.compare(

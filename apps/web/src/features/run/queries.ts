@@ -38,3 +38,13 @@ export function approvalsQuery() {
     queryFn: ({ signal }) => client.call("approvals.list", { query: { state: "waiting" }, signal }),
   });
 }
+
+/** Curves of one step, or of one branch of it. Those of a step that is over never change. */
+export function stepCurvesQuery(runId: string, step: string, branch: number, isLive: boolean) {
+  return queryOptions({
+    queryKey: ["runs.curves", runId, step, branch],
+    queryFn: ({ signal }) =>
+      client.call("runs.curves", { params: { runId }, query: { step, branch, buckets: 300 }, signal }),
+    refetchInterval: isLive ? 3_000 : false,
+  });
+}

@@ -10,6 +10,8 @@ import type { RunAddress } from "./run-address.ts";
 import { StepAttempts } from "./step-attempts.tsx";
 import { StepBranches } from "./step-branches.tsx";
 import { StepData } from "./step-data.tsx";
+import { StepLog } from "./step-log.tsx";
+import { StepMetrics } from "./step-metrics.tsx";
 import { StepSettings } from "./step-settings.tsx";
 import { StepWhy } from "./step-why.tsx";
 import { attemptsOf, type StepView } from "./steps-of-run.ts";
@@ -67,7 +69,17 @@ export function StepPanel({
         <>
           {branch === -1 && view.branches.length > 0 && <StepBranches branches={view.branches} open={undefined} />}
           {step !== undefined && <StepWhy runId={run.id} step={step} />}
+          <StepMetrics
+            runId={run.id}
+            step={view.name}
+            branch={branch}
+            attemptId={attempts.find((one) => one.number === shown)?.id ?? step?.cachedFrom}
+            isLive={step?.state === "running"}
+          />
           {attempts.length > 0 && <StepAttempts attempts={attempts} shown={shown} now={now} />}
+          {shown !== undefined && attempts.length > 0 && (
+            <StepLog runId={run.id} step={view.name} branch={branch} attempt={shown} />
+          )}
           {step !== undefined && <StepData step={step} settings={settings} steps={steps} />}
           {settings !== undefined && <StepSettings settings={settings} />}
         </>
