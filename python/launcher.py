@@ -28,6 +28,8 @@ PROTOCOL = 1
 RETRY_SECONDS = 600
 SEND_SECONDS = 1.0
 BEAT_SECONDS = 10.0
+# A launcher that runs a step is heard every BEAT_SECONDS, and through a restart of the control plane after RETRY_SECONDS at the latest.
+SILENT_SECONDS = float(os.environ.get("ESPALIER_SILENT_SECONDS", "900"))
 LAUNCHER_FAILED = 70
 # Of a gang's member that fails, the end of its log that the tool keeps.
 FOLLOWER_LOG_BYTES = 4096
@@ -55,6 +57,10 @@ class Behind(Exception):
         self.next = next_offset
 
 
+class Claimed(Exception):
+    """Another launcher has begun this attempt."""
+
+
 class Server:
     def __init__(self, manifest_url, token):
         self.manifest_url = manifest_url
@@ -62,6 +68,11 @@ class Server:
         parts = urllib.parse.urlsplit(manifest_url)
         self.origin = (parts.scheme, parts.netloc)
         self.token = token
+        self.name = os.urandom(16).hex()
+
+    def manifest(self):
+        """The first launcher to ask has the attempt; of a gang only the first member asks for it."""
+        return self.json("GET", self.manifest_url, headers={} if rank_of() > 0 else {"X-Espalier-Launcher": self.name})
 
     def request(self, method, url, body=None, headers=None, size=None):
         """Opens a response, repeating what may pass by itself. `body` is bytes, or a function that opens a file."""
@@ -77,6 +88,8 @@ class Server:
                     raise Expired(url)
                 # Its token dies with the attempt.
                 if error.code in (401, 409) and self._is_ours(url):
+                    if error.code == 409 and _details(text).get("claimed"):
+                        raise Claimed(text)
                     behind = _next_offset(text) if error.code == 409 else None
                     raise Over(text) if behind is None else Behind(behind)
                 if error.code != 429 and error.code < 500:
@@ -110,9 +123,11 @@ class Server:
         parts = urllib.parse.urlsplit(url)
         return (parts.scheme, parts.netloc) == self.origin
 
-    def json(self, method, url, value=None):
+    def json(self, method, url, value=None, headers=None):
         body = None if value is None else json.dumps(value).encode("utf-8")
-        headers = {} if value is None else {"Content-Type": "application/json"}
+        headers = dict(headers or {})
+        if value is not None:
+            headers["Content-Type"] = "application/json"
         with self.request(method, url, body, headers) as response:
             text = response.read()
         return json.loads(text) if text.strip() else {}
@@ -121,6 +136,18 @@ class Server:
         url = "%s/%s?offset=%d" % (self.base, name, offset)
         with self.request("POST", url, data, {"Content-Type": "application/octet-stream"}) as response:
             return json.loads(response.read())
+
+
+def rank_of():
+    return int(os.environ.get("ESPALIER_NODE_RANK", "0"))
+
+
+def _details(text):
+    try:
+        found = json.loads(text)["error"]["details"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _next_offset(text):
@@ -169,7 +196,7 @@ class Downloads:
                 self._fetch_once(entry, path)
                 return
             except Expired:
-                self.manifest = self.server.json("GET", self.server.manifest_url)
+                self.manifest = self.server.manifest()
         raise LauncherError("the URL of %s expires faster than it can be used" % entry["path"])
 
     def _fetch_once(self, entry, path):
@@ -435,13 +462,9 @@ def variables_of(manifest, folders, bin_folder):
 
 
 def run(server, root):
-    manifest = server.json("GET", server.manifest_url)
+    manifest = server.manifest()
     if manifest["protocol"] != PROTOCOL:
         raise LauncherError("the control plane speaks protocol %s, this launcher %d" % (manifest["protocol"], PROTOCOL))
-    folders = lay_out(root)
-    Downloads(server, manifest).all(folders)
-    bin_folder = install(manifest["environment"]["requirements"], root) if manifest.get("environment") else None
-    open(os.path.join(root, "events.jsonl"), "ab").close()
     stop = {"asked": False, "step": None}
 
     def cancel(*_):
@@ -449,12 +472,21 @@ def run(server, root):
         if stop["step"]:
             stop["step"].cancel()
 
+    # Inputs and packages may take long: who waits for this launcher must hear that it lives.
+    begun = threading.Event()
+    if rank_of() == 0:
+        threading.Thread(target=hear, args=(server, begun, cancel), daemon=True).start()
+    folders = lay_out(root)
+    Downloads(server, manifest).all(folders)
+    bin_folder = install(manifest["environment"]["requirements"], root) if manifest.get("environment") else None
+    begun.set()
+    open(os.path.join(root, "events.jsonl"), "ab").close()
     signal.signal(signal.SIGTERM, cancel)
     signal.signal(signal.SIGINT, cancel)
     step = stop["step"] = Step(manifest, folders, variables_of(manifest, folders, bin_folder))
     if stop["asked"]:
         step.cancel()
-    rank = int(os.environ.get("ESPALIER_NODE_RANK", "0"))
+    rank = rank_of()
     if rank > 0:
         return follow(server, step, rank, cancel)
     sender = Sender(server, {"log": os.path.join(root, "log"), "events": os.path.join(root, "events.jsonl")}, cancel)
@@ -469,6 +501,24 @@ def run(server, root):
         upload(server, folders["outputs"], manifest["outputs"])
     server.json("POST", server.base + "/exit", {"exitCode": code, "cancelled": step.cancelled})
     return 143 if step.cancelled and code == 0 else code
+
+
+def shadow(server):
+    """Two control planes had one attempt started twice. Who came second runs nothing, and ends as the first ends: its tool may be the one
+    that is asked how the attempt stands."""
+    sys.stderr.write("espalier launcher: another launcher has begun this attempt; its end is waited for\n")
+    wait = 1.0
+    while True:
+        standing = server.json("GET", server.base + "/exit")
+        if standing.get("error") is not None:
+            return LAUNCHER_FAILED
+        if standing.get("exitCode") is not None:
+            return 143 if standing.get("cancelled") and standing["exitCode"] == 0 else standing["exitCode"]
+        if standing["silentSeconds"] > SILENT_SECONDS:
+            tell(server, "the launcher that had begun the attempt was not heard for %d s" % SILENT_SECONDS)
+            return LAUNCHER_FAILED
+        time.sleep(wait)
+        wait = min(wait * 2, BEAT_SECONDS)
 
 
 def follow(server, step, rank, on_cancel):
@@ -524,12 +574,15 @@ def main():
     server = Server(sys.argv[1], os.environ["ESPALIER_TOKEN"])
     root = tempfile.mkdtemp(prefix="espalier-", dir=os.environ.get("ESPALIER_WORK"))
     try:
-        return run(server, root)
+        try:
+            return run(server, root)
+        except Claimed:
+            return shadow(server)
     except (Over, Behind) as error:
         sys.stderr.write("espalier launcher: the attempt is over: %s\n" % error)
         return LAUNCHER_FAILED
     except (LauncherError, OSError) as error:
-        if int(os.environ.get("ESPALIER_NODE_RANK", "0")) > 0:
+        if rank_of() > 0:
             # The attempt's last word is the first member's; the tool that started this one hears of it by its exit code.
             sys.stderr.write("espalier launcher: %s\n" % error)
         else:

@@ -33,6 +33,10 @@ interface Site {
   /** Told with every reply to the log. */
   cancel: boolean;
   outputs: unknown;
+  /** Names that launchers gave when they asked for the manifest. */
+  launchers: string[];
+  /** For how long the launcher that came first was not heard, as a second one is told. */
+  silentSeconds: number;
   /** Paths of the MLflow file store, each time they are told. */
   runs: string[][];
   tokensSeenByStore: (string | undefined)[];
@@ -78,6 +82,8 @@ beforeEach(async () => {
     exit: undefined,
     outputs: undefined,
     runs: [],
+    launchers: [],
+    silentSeconds: 0,
     tokensSeenByStore: [],
     storeUrl: storeUrl ?? "",
     planeUrl: planeUrl ?? "",
@@ -106,7 +112,18 @@ async function plane(request: IncomingMessage, response: ServerResponse): Promis
   const status = request.headers.authorization === "Bearer secret-token" ? site.plane(name) : 401;
   if (status !== 200) return void response.writeHead(status).end('{"error":{"code":"CONFLICT","message":"no"}}');
   const reply = (value: unknown): void => void response.writeHead(200).end(JSON.stringify(value));
-  if (name === "manifest") return reply(site.manifest);
+  if (name === "manifest") {
+    const launcher = String(request.headers["x-espalier-launcher"]);
+    site.launchers.push(launcher);
+    if (site.launchers.find((one) => one !== "undefined") !== launcher && launcher !== "undefined") {
+      const details = { claimed: true };
+      return void response.writeHead(409).end(JSON.stringify({ error: { code: "CONFLICT", message: "x", details } }));
+    }
+    return reply(site.manifest);
+  }
+  if (name === "exit" && request.method === "GET") {
+    return reply({ ...(site.exit as object | undefined), silentSeconds: site.silentSeconds });
+  }
   if (name === "log") {
     if (Number(searchParams.get("offset")) > site.log.length) {
       const details = { next: site.log.length };
@@ -171,6 +188,30 @@ test("inputs from the store, outputs into it; the store never sees the token, an
   expect(site).toMatchObject({ exit: { exitCode: 0, cancelled: false }, log: "done\n" });
   expect(site.tokensSeenByStore).toEqual([undefined, undefined]);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("of two launchers of one attempt the first runs it, and the second ends as the first does", async () => {
+  site.manifest.command = "echo begun; sleep 1; exit 5";
+  const ends = await Promise.all([launch(), launch()]);
+  expect(ends.map(({ code }) => code)).toEqual([5, 5]);
+  expect(site.log).toBe("begun\n");
+  expect(ends.filter(({ stderr }) => stderr.includes("another launcher has begun"))).toHaveLength(1);
+  expect(new Set(site.launchers).size).toBe(2);
+});
+
+test("a first launcher that is heard no more is told of by the second, which runs nothing", async () => {
+  site.launchers.push("the-first");
+  site.silentSeconds = 901;
+  const { code, stderr } = await launch();
+  expect(code).toBe(70);
+  expect(stderr).toContain("was not heard for 900 s");
+  expect(site).toMatchObject({ exit: { exitCode: 70 }, log: "" });
+});
+
+test("the members of a gang but the first claim nothing", async () => {
+  site.launchers.push("the-first");
+  expect((await launch({ ESPALIER_NODE_RANK: "1" })).code).toBe(0);
+  expect(site.launchers).toEqual(["the-first", "undefined"]);
 });
 
 test("URLs that expired are renewed, going down and going up", async () => {

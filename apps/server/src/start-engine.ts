@@ -38,7 +38,7 @@ export function builtinsByName(dataBuiltins: readonly BuiltinDeclaration[]): Rec
 
 /** `plane` is asked for when a step runs: the engine is part of what it gives. */
 export function makeEngine(
-  parts: Pick<EngineOptions, "artifacts" | "staging" | "runnerFor" | "builtins" | "proposeTrial"> & {
+  parts: Pick<EngineOptions, "artifacts" | "staging" | "runnerFor" | "builtins" | "proposeTrial" | "host"> & {
     record: ProjectRecord;
   },
   plane: () => ControlPlane,

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createArtifacts, EspalierError } from "@espalier/core";
@@ -194,6 +195,8 @@ async function compose(
       builtins,
       runnerFor: (step, run) => stack.runnerFor(step, run),
       proposeTrial: proposer.propose,
+      // On SQLite one process owns the project: nobody else begins its steps.
+      ...(record.kind === "postgres" ? { host: `${hostname()}:${stateFolder}` } : {}),
     },
     () => plane,
   );

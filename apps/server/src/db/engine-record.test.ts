@@ -187,6 +187,21 @@ describeOnBoth("the engine's record", await startPostgres(), (database) => {
     expect(await engine.metricAtStep(ids, "auc", 7)).toEqual(new Map());
   });
 
+  test("of those who claim an attempt at once one has it, and keeps it", async () => {
+    const { engine } = await database.open();
+    const run = newRun();
+    await engine.createRun(run);
+    const epoch = (await engine.claimRuns("one", 60))[0]?.leaseEpoch ?? 0;
+    const id = randomUUID();
+    await engine.createAttempt(epoch, { id, runId: run.id, step: "train", branch: -1, number: 1, tool: "t" });
+    const names = Array.from({ length: 8 }, (_, index) => `claimant ${index}`);
+    const told = await Promise.all(names.map((name) => engine.claimAttempt(id, name)));
+    expect(told.filter(Boolean)).toHaveLength(1);
+    const first = names[told.indexOf(true)] ?? "";
+    expect(await engine.claimAttempt(id, first)).toBe(true);
+    expect(await engine.claimAttempt(id, "another")).toBe(false);
+  });
+
   test("a cancelled run is asked once; a finished one refuses", async () => {
     const { engine } = await database.open();
     const run = newRun();

@@ -16,6 +16,9 @@ import { importAttemptRuns } from "../transfer/import-attempt-runs.ts";
 const largestAppend = 8 * 1024 * 1024;
 const largestManifestBody = 64 * 1024 * 1024;
 
+/** Tells launchers of one attempt apart: each chooses a name at its start. */
+const launcherHeader = "x-espalier-launcher";
+
 interface Place {
   Params: { id: string; name: string; sha256: string };
 }
@@ -26,7 +29,18 @@ export function registerLauncherRoutes(app: FastifyInstance, plane: ControlPlane
   const base = `${apiPrefix}/attempts/:id`;
   const config = { policy: "attempt" } as const;
 
-  app.get<Place>(`${base}/manifest`, { config }, ({ params }) => remoteAttempts.manifest(params.id));
+  app.get<Place>(`${base}/manifest`, { config }, async ({ params, headers }) => {
+    const manifest = await remoteAttempts.manifest(params.id);
+    const launcher = headers[launcherHeader];
+    // Members of a gang other than the first send none, nor did launchers before there were claims.
+    if (typeof launcher === "string" && !(await plane.record.engine.claimAttempt(params.id, `launcher ${launcher}`))) {
+      throw new EspalierError("CONFLICT", `Another launcher has begun attempt ${params.id}`, {
+        details: { claimed: true },
+      });
+    }
+    return manifest;
+  });
+  app.get<Place>(`${base}/exit`, { config }, ({ params }) => remoteAttempts.standing(params.id));
   app.get<Place & { Querystring: { path: string } }>(
     `${base}/inputs/:name`,
     { config, schema: { querystring: z.object({ path: z.string().default("") }) } },

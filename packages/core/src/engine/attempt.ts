@@ -67,6 +67,7 @@ async function driveStates(
     const work = await abortable(prepared, stopped);
     failpoint("attempt-prepared");
     stopped.throwIfAborted();
+    if (sharesFiles && !(await claimedHere(context, attempt.id))) throw begunElsewhere(order);
     handle = await target.runner.submit({
       attemptId: attempt.id,
       fresh,
@@ -113,6 +114,20 @@ async function driveStates(
   failpoint("attempt-succeeded");
   discard(context, order, true);
   return { kind: "succeeded", row: context.settle({ ...unit.row, ...collected, state: "succeeded" }) };
+}
+
+/** Before anything is started: a process that dies right after its step's start leaves the claim, and who takes over sees it. */
+async function claimedHere({ options }: RunContext, attemptId: string): Promise<boolean> {
+  return options.host === undefined || (await options.record.claimAttempt(attemptId, options.host));
+}
+
+/** Retryable, so that it counts as lost. */
+function begunElsewhere({ step, attemptId }: WorkOrder): EspalierError {
+  return new EspalierError("UNREACHABLE", `Step ${step} may have been begun on another host, which is gone`, {
+    at: `steps.${step}`,
+    details: { attemptId },
+    hint: "`retry: { attempts: 2, causes: [lost] }` has it tried again by itself.",
+  });
 }
 
 async function failure(context: RunContext, order: WorkOrder, error: EspalierError): Promise<AttemptOutcome> {

@@ -14,6 +14,7 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
   const leased = new Set<string>();
   const steps = new Map<string, StepRow>();
   const attempts = new Map<string, AttemptRow>();
+  const claims = new Map<string, string>();
   const offsets = new Map<string, number>();
   const events: { attemptId: string; text: string }[] = [];
   const keyOf = (row: Pick<StepRow, "runId" | "step" | "branch">): string => `${row.runId}/${row.step}/${row.branch}`;
@@ -81,6 +82,10 @@ export function createMemoryRecord(now: () => number): MemoryRecord {
     },
     async createAttempt(_epoch, attempt) {
       if (!attempts.has(attempt.id)) attempts.set(attempt.id, { ...attempt, state: "created", createdAt: now() });
+    },
+    async claimAttempt(id, claimant) {
+      if (!claims.has(id)) claims.set(id, claimant);
+      return claims.get(id) === claimant;
     },
     async moveAttempt(id, epoch, transition, patch = {}, step) {
       const attempt = attempts.get(id);

@@ -106,6 +106,11 @@ export interface EngineOptions {
    * nothing else, so that a search that is taken up again goes on the same. Errors: NOT_INSTALLED, STEP_FAILED.
    */
   proposeTrial?(tune: TuneIr, told: readonly ToldTrial[], signal: AbortSignal): Promise<Record<string, Json>>;
+  /**
+   * The machine and folder whose processes run the steps that run here. Given where several control planes share the record: a step that one of
+   * them has begun here must not be begun by another that knows nothing of this machine's processes. Left out: no other drives these runs.
+   */
+  host?: string;
   /** Unique to this process. */
   owner: string;
   /** `linux-x64`; part of the cache key unless outputs are portable. */

@@ -152,6 +152,11 @@ export interface EngineRecord {
     attempt: Pick<AttemptRow, "id" | "runId" | "step" | "branch" | "number" | "tool"> & { trial?: TrialValues },
   ): Promise<void>;
   /**
+   * Whoever is to execute an attempt takes it first, and only one may: true for the first claimant, and whenever that one asks again. What
+   * the lease can not prevent, two processes that carry out one attempt for two control planes, is prevented here.
+   */
+  claimAttempt(attemptId: string, claimant: string): Promise<boolean>;
+  /**
    * When `step` is given, the step moves in the same transaction, so that an attempt's end and its step's end are one instant.
    * A succeeded attempt with a `cacheKey` becomes the cache entry of that key.
    */

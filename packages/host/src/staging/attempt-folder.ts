@@ -50,6 +50,16 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
+/** Milliseconds since the epoch; undefined when nothing is there. */
+export async function modifiedAt(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, open, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type ArtifactRef,
@@ -14,7 +14,7 @@ import {
   type TreeEntry,
   type WorkOrder,
 } from "@espalier/core";
-import { type AttemptFolder, attemptFolder, isThere, readIfThere, sizeOf } from "./attempt-folder.ts";
+import { type AttemptFolder, attemptFolder, isThere, modifiedAt, readIfThere, sizeOf } from "./attempt-folder.ts";
 import { revealSecrets } from "./secrets.ts";
 import type { StepVariables } from "./staging.ts";
 import { readToken } from "./token.ts";
@@ -57,6 +57,10 @@ export interface RemoteAttempts {
   layOutRuns(attemptId: string): Promise<string>;
   /** INVALID_INPUT when the bytes are not those of the digest, or nobody declared it. */
   putBlob(attemptId: string, sha256: string, body: ByteStream): Promise<void>;
+  /** The last word, once there is one, and for how long nothing was heard: for a launcher that came second. */
+  standing(
+    attemptId: string,
+  ): Promise<{ exitCode?: number; cancelled?: boolean; error?: string; silentSeconds: number }>;
   exit(attemptId: string, exit: { exitCode: number; cancelled?: boolean; error?: string }): Promise<void>;
 }
 
@@ -152,6 +156,14 @@ export function createRemoteAttempts(options: RemoteAttemptsOptions): RemoteAtte
       const wanted = declared.find((file) => file.sha256 === sha256);
       if (!wanted) throw new EspalierError("INVALID_INPUT", `No file of attempt ${attemptId} has the digest ${sha256}`);
       await receive(join(folder.root, "blobs", sha256), body, wanted);
+    },
+    async standing(attemptId) {
+      const folder = folderOf(attemptId);
+      await readOrder(folder, attemptId);
+      const word = await readIfThere(exitFile(folder));
+      const heardAt = (await modifiedAt(folder.log)) ?? (await modifiedAt(join(folder.root, "order.json"))) ?? 0;
+      const silentSeconds = Math.max(0, (Date.now() - heardAt) / 1_000);
+      return { ...(word === undefined ? {} : (JSON.parse(word) as { exitCode: number })), silentSeconds };
     },
     async exit(attemptId, exit) {
       await writeWhole(exitFile(folderOf(attemptId)), JSON.stringify(exit));
@@ -267,7 +279,9 @@ async function appendBytes(path: string, offset: number, bytes: Uint8Array): Pro
     throw new EspalierError("CONFLICT", `Bytes ${size} to ${offset} are missing`, { details: { next: size } });
   }
   const fresh = bytes.subarray(size - offset);
-  if (fresh.length > 0) await writeFile(path, fresh, { flag: "a" });
+  // Nothing new is a sign of life, which `standing` reads from the file's time.
+  if (fresh.length === 0 && (await isThere(path))) await utimes(path, new Date(), new Date());
+  else await writeFile(path, fresh, { flag: "a" });
   return { next: size + Math.max(0, fresh.length) };
 }
 

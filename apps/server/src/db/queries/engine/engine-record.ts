@@ -3,6 +3,7 @@ import type { RecordDatabase } from "../../database.ts";
 import { metricValue } from "../metrics.ts";
 import { earlierSteps, findCached } from "./cache.ts";
 import { createChangeWriter } from "./changes.ts";
+import { claimAttempt } from "./claim-attempt.ts";
 import { createRun, readRun } from "./create-run.ts";
 import { claimRuns, renewLeases, requestCancel } from "./leases.ts";
 import { toAttemptRow, toStepRow } from "./rows.ts";
@@ -61,6 +62,7 @@ export function createEngineRecord(
     createBranches: (runId, epoch, step, items, first = 0) =>
       apply(runId, epoch, [{ kind: "createBranches", step, items, first }]),
     createAttempt: (epoch, { runId, ...attempt }) => apply(runId, epoch, [{ kind: "createAttempt", attempt }]),
+    claimAttempt: (attemptId, claimant) => claimAttempt(database, attemptId, claimant),
     moveAttempt: async (attemptId, epoch, transition, patch = {}, step) => {
       const runId = await runOfAttempt(database, attemptId);
       await apply(runId, epoch, [
