@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { Layout } from "./app/layout.tsx";
 import { NothingHere, PageProblem } from "./app/page-problem.tsx";
+import { readCompareAddress } from "./features/compare/compare-address.ts";
 import { readRunAddress } from "./features/run/run-address.ts";
 import { readRunFilters } from "./features/runs/filters.ts";
 
@@ -28,7 +29,17 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("./features/run/run-page.tsx"), "RunPage"),
 });
 
-export const router = createRouter({ routeTree: root.addChildren([home, runs, run]), defaultPreload: "intent" });
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: readCompareAddress,
+  component: lazyRouteComponent(() => import("./features/compare/compare-page.tsx"), "ComparePage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, runs, run, compare]),
+  defaultPreload: "intent",
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

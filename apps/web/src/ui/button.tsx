@@ -7,7 +7,7 @@ const looks = {
 } as const;
 export type Look = keyof typeof looks;
 
-const buttonClass = (look: Look = "plain"): string =>
+export const buttonClass = (look: Look = "plain"): string =>
   `inline-flex min-h-9 items-center gap-2 rounded-lg border px-3 text-sm font-medium transition-colors disabled:opacity-50 ${looks[look]}`;
 
 export function Button({

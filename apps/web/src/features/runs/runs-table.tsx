@@ -7,7 +7,20 @@ import { duration } from "../../ui/words.ts";
 const cell = "px-4 py-2.5 align-middle";
 
 /** It scrolls sideways on narrow screens; a region that scrolls can be reached by keyboard (WCAG 2.1.1). */
-export function RunsTable({ runs }: { runs: readonly Run[] }) {
+export function RunsTable({
+  runs,
+  chosen,
+  onChoose,
+}: {
+  runs: readonly Run[];
+  chosen: ReadonlySet<string>;
+  onChoose: (chosen: ReadonlySet<string>) => void;
+}) {
+  const toggle = (id: string): void => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    onChoose(next);
+  };
   return (
     <section
       aria-label="Runs"
@@ -18,6 +31,9 @@ export function RunsTable({ runs }: { runs: readonly Run[] }) {
       <table className="w-full min-w-[44rem] text-left text-sm">
         <thead className="border-b border-line text-[13px] text-muted">
           <tr>
+            <th scope="col" className="w-10 pl-4">
+              <span className="sr-only">Mark</span>
+            </th>
             {["Run", "Pipeline", "State", "Stack", "Started by", "Created", "Took"].map((title) => (
               <th key={title} scope="col" className={`${cell} font-medium`}>
                 {title}
@@ -28,6 +44,15 @@ export function RunsTable({ runs }: { runs: readonly Run[] }) {
         <tbody className="divide-y divide-line">
           {runs.map((run) => (
             <tr key={run.id}>
+              <td className="w-10 pl-4">
+                <input
+                  type="checkbox"
+                  aria-label={`Mark run ${run.id.slice(-8)}`}
+                  checked={chosen.has(run.id)}
+                  onChange={() => toggle(run.id)}
+                  className="size-4 accent-leaf"
+                />
+              </td>
               <th scope="row" title={run.id} className={`${cell} font-mono text-[13px] font-normal`}>
                 <Link
                   to="/runs/$runId"
