@@ -81,7 +81,7 @@ export {
 } from "./define-step.ts";
 export { type CommentFacts, pullRequestComment } from "./delivery/comment.ts";
 export { type Delivery, judgingSteps } from "./delivery/delivery.ts";
-export { githubWorkflow } from "./delivery/github-workflow.ts";
+export { githubWorkflow, pinnedActions } from "./delivery/github-workflow.ts";
 export { gitlabPipeline } from "./delivery/gitlab-pipeline.ts";
 export { bestTrial } from "./engine/best-trial.ts";
 export { createEngine, type Engine } from "./engine/engine.ts";

@@ -8,6 +8,7 @@ import {
   gitlabPipeline,
   judgingSteps,
   type PipelineIr,
+  pinnedActions,
   pullRequestComment,
 } from "@espalier/core";
 import { findPipeline, findProject, loadProject, wholePipeline } from "@espalier/host";
@@ -65,7 +66,8 @@ async function init(vendor: string, options: InitOptions): Promise<void> {
   const directory = await findProject(options.project ?? process.cwd());
   const delivery = await deliveryOf(directory, options);
   const path = join(directory, file(delivery.pipeline));
-  const text = `${heading(vendor, delivery)}${stringify(write(delivery), { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  const yaml = stringify(write(delivery), { lineWidth: 0, aliasDuplicateObjects: false });
+  const text = `${heading(vendor, delivery)}${withReleases(yaml)}`;
   const same = existsSync(path) && readFileSync(path, "utf8") === text;
   if (existsSync(path) && !same && options.force !== true) {
     throw new EspalierError("ALREADY_EXISTS", `${path} is there already, and differs`, {
@@ -108,6 +110,12 @@ async function deliveryOf(directory: string, options: InitOptions): Promise<Deli
   };
 }
 
+const withReleases = (yaml: string): string =>
+  Object.entries(pinnedActions).reduce(
+    (text, [action, release]) => text.replaceAll(action, `${action} # ${release}`),
+    yaml,
+  );
+
 const heading = (vendor: string, { pipeline, stacks }: Delivery): string =>
   `# Written by \`espalier ci init ${vendor} --pipeline ${pipeline} --stacks ${stacks.join(",")}\`; yours to change.
 # Runs share their record and cache only by a database (DATABASE_URL) and a store that every job reaches.
@@ -129,12 +137,13 @@ async function comment(options: CommentOptions): Promise<void> {
     const id = run.run?.id ?? run.error?.details?.runId;
     const detail = id === undefined ? undefined : await client.call("runs.get", { params: { runId: id } });
     const pipeline = "pipeline" in plan ? plan.pipeline : (detail?.run.pipeline ?? "");
-    const against = options.against ?? (await newestWhole(client, pipeline, id));
+    const stack = "stack" in plan ? plan.stack : (detail?.run.stack ?? "");
+    const against = options.against ?? (await newestWhole(client, { pipeline, stack }, id));
     const planned = "steps" in plan ? plan.steps : [];
     const states = new Map(detail?.steps.filter(({ branch }) => branch === -1).map((step) => [step.step, step]));
     const text = pullRequestComment({
       pipeline,
-      stack: "stack" in plan ? plan.stack : (detail?.run.stack ?? ""),
+      stack,
       steps: planned.map(({ step, action, reason }) => ({ step, action, reason, state: states.get(step)?.state })),
       problems: "problems" in plan ? plan.problems : [],
       ...(run.error === undefined ? {} : { error: run.error }),
@@ -146,13 +155,24 @@ async function comment(options: CommentOptions): Promise<void> {
   });
 }
 
-/** Of what was delivered, not of what other pull requests tried. */
-async function newestWhole(client: Client, pipeline: string, own: string | undefined): Promise<string | undefined> {
-  const { items } = await client.call("runs.list", { query: { pipeline, state: "succeeded", limit: 100 } });
-  const whole = items.find(
-    ({ id, options }) => id !== own && options.until === undefined && options.only === undefined,
-  );
-  return whole?.id;
+/** Of what was delivered on the same stack, not of what other pull requests tried; as far back as a thousand runs. */
+async function newestWhole(
+  client: Client,
+  { pipeline, stack }: { pipeline: string; stack: string },
+  own: string | undefined,
+): Promise<string | undefined> {
+  let cursor: string | undefined;
+  for (let page = 0; page < 10; page++) {
+    const query = { pipeline, state: "succeeded" as const, limit: 100, ...(cursor === undefined ? {} : { cursor }) };
+    const { items, next } = await client.call("runs.list", { query });
+    const whole = items.find(({ id, stack: on, options: { until, only, from } }) => {
+      const isPart = until !== undefined || only !== undefined || from !== undefined;
+      return id !== own && on === stack && !isPart;
+    });
+    if (whole !== undefined || next === undefined) return whole?.id;
+    cursor = next;
+  }
+  return undefined;
 }
 
 async function differences(client: Client, id: string, against: string | undefined) {

@@ -11,11 +11,15 @@ export interface CommentFacts {
   metrics: readonly { step: string; key: string; before: number | undefined; now: number | undefined }[];
 }
 
+/** First line of a comment: a mark that Markdown does not show, by which the next one finds it. */
+export const commentMarker = (pipeline: string): string => `<!-- espalier ${pipeline} -->`;
+
 /** Markdown. Whatever comes from the project is text in it, never markup. */
 export function pullRequestComment(facts: CommentFacts): string {
   const { pipeline, stack, steps, problems, error, against, metrics } = facts;
   const cached = steps.filter(({ action }) => action === "cached").length;
   const lines = [
+    commentMarker(pipeline),
     `### Espalier: \`${code(pipeline)}\` on \`${code(stack)}\``,
     "",
     `${cached} of ${steps.length} steps ${cached === 1 ? "is" : "are"} cached.`,
