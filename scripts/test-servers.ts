@@ -33,7 +33,7 @@ const mlflowTests = ["adapters/open-source/src/mlflow-mirrors.test.ts", "apps/se
 
 const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   s3: {
-    tests: ["adapters/open-source/src/s3-artifact-store.test.ts"],
+    tests: ["adapters/open-source/src/s3-artifact-store.test.ts", "scenarios/move"],
     async start() {
       const server = await startVersitygw();
       if ("skipped" in server) return server;

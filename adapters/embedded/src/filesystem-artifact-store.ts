@@ -70,8 +70,7 @@ export function createFilesystemArtifactStore(config: FilesystemConfig): Artifac
               sync: config.sync ?? false,
             });
         if (size !== options.size) throw wrongSize(key, options.size, size);
-        await mkdir(dirname(path), { recursive: true });
-        await publish(temporary, path, options.ifAbsent ?? false);
+        await publishInto(dirname(path), () => publish(temporary, path, options.ifAbsent ?? false));
         if (config.sync) await syncPath(dirname(path));
       } catch (error) {
         throw fromDiskError(error, path);
@@ -140,6 +139,17 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (hasSystemCode(error, "ENOENT", "ENOTDIR")) return false;
     throw error;
+  }
+}
+
+/** The folder is there but for the first object in it, so it is made only when it is missed. */
+async function publishInto(folder: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!hasSystemCode(error, "ENOENT")) throw error;
+    await mkdir(folder, { recursive: true });
+    await work();
   }
 }
 

@@ -42,7 +42,9 @@ export async function copyArtifact(
     const open = async function* (): AsyncGenerator<Uint8Array> {
       yield* digest === undefined ? await source.get(key) : await openBlob(source, digest, size);
     };
-    await target.put(key, size, open);
+    // What is known to be absent is not looked for once more.
+    if (held === undefined) await target.put(key, size, open);
+    else await to.put(key, open(), { size, ifAbsent: true });
     held?.add(key);
     copied.objects += 1;
     copied.bytes += size;
