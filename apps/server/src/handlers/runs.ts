@@ -4,6 +4,7 @@ import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { createRun, resumeRun } from "../runs/create-run.ts";
 import { explainStep } from "../runs/explain-step.ts";
 import { followRun } from "../runs/follow-run.ts";
+import { readRunSearch } from "../runs/read-run-search.ts";
 import { describeRun, summaryOf } from "../runs/run-detail.ts";
 import { describeTrials } from "../runs/trials.ts";
 import { actorOf } from "./actor.ts";
@@ -17,7 +18,8 @@ export function runHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"runs">>
     return run;
   };
   return {
-    "runs.list": ({ query }) => record.runs.list(query, query),
+    "runs.list": ({ query: { search, ...query } }) =>
+      record.runs.list(search === undefined ? query : { ...query, search: readRunSearch(search) }, query),
     "runs.create": async (input) => summaryOf(await createRun(plane, input.body, actorOf(input))),
     "runs.get": async ({ params }) => describeRun(plane, await runOf(params.runId)),
     "runs.pipeline": async ({ params }) => {

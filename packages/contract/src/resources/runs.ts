@@ -211,6 +211,13 @@ export const runRoutes = defineRoutes({
       pipeline: z.string().optional(),
       state: z.enum(runStates).optional(),
       trigger: z.string().optional(),
+      search: z
+        .string()
+        .max(10_000)
+        .optional()
+        .describe(
+          "A filter in MLflow's language, such as `metrics.auc > 0.9 AND params.depth = '4' AND state = 'succeeded'`",
+        ),
     }),
     response: pageOf(runSchema),
   },

@@ -5,6 +5,8 @@ import { fromJson, present } from "../json.ts";
 import { keyset, type Page, type PageRequest } from "../page.ts";
 import { readRun } from "./engine/create-run.ts";
 import { toRunRow } from "./engine/rows.ts";
+import type { FilterComparison } from "./filtering.ts";
+import { runSearchCondition } from "./run-search.ts";
 
 export interface RunFilter {
   pipeline?: string | undefined;
@@ -13,6 +15,8 @@ export interface RunFilter {
   trigger?: string | undefined;
   /** Id of the trigger: a schedule, a monitor. */
   logicalDate?: string | undefined;
+  /** Each must hold; see `runSearchCondition`. */
+  search?: readonly FilterComparison[] | undefined;
 }
 
 /** A run in a list: without its pipeline, whose name is enough there. */
@@ -49,7 +53,7 @@ export interface RunQueries {
 }
 
 export function createRunQueries(database: RecordDatabase): RunQueries {
-  const { kysely, projectId } = database;
+  const { kysely, reader, projectId } = database;
   return {
     list: async (filter, request) => {
       const keys = keyset(request, "descending", {
@@ -68,8 +72,11 @@ export function createRunQueries(database: RecordDatabase): RunQueries {
       if (filter.state !== undefined) query = query.where("state", "=", filter.state);
       if (filter.trigger !== undefined) query = query.where("trigger_kind", "=", filter.trigger);
       if (filter.logicalDate !== undefined) query = query.where("logical_date", "=", filter.logicalDate);
+      for (const comparison of filter.search ?? []) query = query.where(runSearchCondition(database, comparison));
+      // A search may look at every run there is: beside the writer it holds up nobody.
+      const { rows } = await (filter.search === undefined ? kysely : reader).executeQuery(query.compile());
       return keys.page(
-        await query.execute(),
+        rows,
         (row) => [row.created_at, row.run_id],
         (row) => {
           const {

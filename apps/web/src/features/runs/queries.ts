@@ -6,12 +6,12 @@ const pageSize = 100;
 const refreshMilliseconds = 5_000;
 
 /** Runs, newest first, a page at a time. */
-export function runsQuery(filters: RunFilters) {
+export function runsQuery({ pipeline, state, search }: RunFilters) {
   return infiniteQueryOptions({
-    queryKey: ["runs.list", filters],
+    queryKey: ["runs.list", { pipeline, state, search }],
     queryFn: ({ pageParam, signal }) =>
       client.call("runs.list", {
-        query: { ...filters, limit: pageSize, ...(pageParam === undefined ? {} : { cursor: pageParam }) },
+        query: { pipeline, state, search, limit: pageSize, ...(pageParam === undefined ? {} : { cursor: pageParam }) },
         signal,
       }),
     initialPageParam: undefined as string | undefined,

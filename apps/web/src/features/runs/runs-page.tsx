@@ -1,13 +1,18 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { Button, buttonClass, fieldClass } from "../../ui/button.tsx";
 import { Page } from "../../ui/page.tsx";
 import { Empty, Loading, Problem } from "../../ui/states.tsx";
+import { plural } from "../../ui/words.ts";
 import { mostCompared } from "../compare/compare-address.ts";
+import { chosenColumns, rememberColumns } from "./columns.ts";
 import { readRunFilters, runStates } from "./filters.ts";
+import { parameterNames, rowsOf } from "./group-runs.ts";
 import { runsQuery } from "./queries.ts";
 import { RunsTable } from "./runs-table.tsx";
+import { SearchField } from "./search-field.tsx";
+import { TableChoices } from "./table-choices.tsx";
 
 const route = getRouteApi("/runs");
 
@@ -16,12 +21,20 @@ export function RunsPage() {
   const navigate = route.useNavigate();
   const query = useInfiniteQuery(runsQuery(filters));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const runs = query.data?.pages.flatMap((page) => page.items);
+  const { data } = query;
+  const runs = useMemo(() => data?.pages.flatMap((page) => page.items), [data]);
   const change = (name: string, value: string) =>
     void navigate({ search: readRunFilters({ ...filters, [name]: value }), replace: true });
-  const isFiltered = Object.keys(filters).length > 0;
+  const isFiltered = [filters.pipeline, filters.state, filters.search].some((filter) => filter !== undefined);
+  const columns = useMemo(() => chosenColumns(filters.columns), [filters.columns]);
+  const rows = useMemo(() => rowsOf(runs ?? [], filters.group), [runs, filters.group]);
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
   return (
     <Page
+      wide
       title="Runs"
       aside={
         <>
@@ -44,23 +57,32 @@ export function RunsPage() {
               <option key={state}>{state}</option>
             ))}
           </select>
+          <TableChoices
+            columns={columns}
+            parameters={parameterNames(runs ?? [])}
+            group={filters.group}
+            onColumns={(names) => change("columns", rememberColumns(names))}
+            onGroup={(group) => change("group", group)}
+          />
         </>
       }
     >
+      <SearchField search={filters.search} onSearch={(search) => change("search", search)} />
       {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
       {runs === undefined && !query.isError && <Loading what="runs" />}
       {runs?.length === 0 &&
         (isFiltered ? (
-          <Empty title="No run matches">Choose another pipeline or state.</Empty>
+          <Empty title="No run matches">Change the search, or choose another pipeline or state.</Empty>
         ) : (
           <Empty title="Nothing has run yet" command="espalier run train" />
         ))}
-      {runs !== undefined && runs.length > 0 && <RunsTable runs={runs} chosen={chosen} onChoose={setChosen} />}
-      {query.hasNextPage && (
-        <p className="mt-4 text-center">
-          <Button disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            {query.isFetchingNextPage ? "Loading…" : "Older runs"}
-          </Button>
+      {runs !== undefined && runs.length > 0 && (
+        <RunsTable rows={rows} columns={columns} chosen={chosen} onChoose={setChosen} onNearEnd={more} />
+      )}
+      {runs !== undefined && runs.length > 0 && (
+        <p role="status" className="mt-2 text-[13px] text-muted">
+          {plural(runs.length, "run")} loaded{query.hasNextPage ? "; scroll for older ones" : ", that is all"}
+          {query.isFetchingNextPage ? "…" : ""}
         </p>
       )}
     </Page>
