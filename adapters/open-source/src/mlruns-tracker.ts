@@ -96,8 +96,7 @@ export function createMlrunsTracker(folder: string, root: string): MlrunsTracker
       const [experiment = ""] = place.split("/");
       const refused = await tagsOf(place, tags);
       for (const [key, value] of Object.entries(params)) {
-        // MLflow's file store reads one line of a parameter's file, and stops at a second.
-        if (/[\r\n]/.test(value) || !(await files.text(`${place}/params`, key, value))) refused.push(key);
+        if (!(await files.text(`${place}/params`, key, value))) refused.push(key);
       }
       const lines = new Map<string, string>();
       for (const { key, value, step, timestamp } of points) {
