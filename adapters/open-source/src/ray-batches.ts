@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type ErrorCode, isEspalierError } from "@espalier/core";
 
 export interface Batches<Item> {
   /** The job that `item` went with. */
@@ -13,6 +14,8 @@ interface Waiting<Item> {
   reject(error: unknown): void;
 }
 
+/** Of what was sent, before any of it began; anything else would be answered to a half as well. */
+const refusals: readonly ErrorCode[] = ["TOO_LARGE", "INVALID_INPUT"];
 const leastMilliseconds = 50;
 const mostMilliseconds = 1_000;
 const mostItems = 2_000;
@@ -28,18 +31,29 @@ export function createBatches<Item>(submit: (items: readonly Item[]) => Promise<
   let averageMilliseconds = 0;
   let isBusy = false;
 
+  /** A group that is refused may be too much, or hold one item that can not be taken: its halves are tried, and in the end each fails for itself. */
+  async function submitGroup(group: readonly Waiting<Item>[]): Promise<void> {
+    try {
+      const jobs = await submit(group.map(({ item }) => item));
+      for (const [index, { resolve }] of group.entries()) resolve(jobs[index] ?? "");
+    } catch (error) {
+      if (group.length > 1 && isEspalierError(error) && refusals.includes(error.code)) {
+        const middle = Math.ceil(group.length / 2);
+        await submitGroup(group.slice(0, middle));
+        await submitGroup(group.slice(middle));
+        return;
+      }
+      for (const { reject } of group) reject(error);
+    }
+  }
+
   async function flushAll(): Promise<void> {
     while (waiting.length > 0) {
       const patience = Math.min(mostMilliseconds, Math.max(leastMilliseconds, averageMilliseconds / 10));
       await delay(patience);
       const group = waiting.slice(0, mostItems);
       waiting = waiting.slice(group.length);
-      try {
-        const jobs = await submit(group.map(({ item }) => item));
-        for (const [index, { resolve }] of group.entries()) resolve(jobs[index] ?? "");
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
+      await submitGroup(group);
     }
     isBusy = false;
   }

@@ -1,3 +1,4 @@
+import { EspalierError } from "@espalier/core";
 import { expect, test } from "vitest";
 import { createBatches } from "./ray-batches.ts";
 import { endOfLog, readDriverLog } from "./ray-driver-log.ts";
@@ -25,6 +26,33 @@ test("a submission that fails fails for its own items alone", async () => {
   });
   await expect(batches.add(1)).rejects.toThrow("no");
   expect(await batches.add(2)).toBe("job");
+});
+
+test("of a group that is too much its halves are submitted, and only what can not be taken alone fails", async () => {
+  const groups: number[][] = [];
+  const batches = createBatches<number>(async (items) => {
+    groups.push([...items]);
+    if (items.length > 2) throw new EspalierError("TOO_LARGE", "413");
+    if (items.includes(3)) throw new EspalierError("INVALID_INPUT", "not this one");
+    return items.map((item) => `job of ${item}`);
+  });
+  const told = await Promise.allSettled([1, 2, 3, 4, 5].map((item) => batches.add(item)));
+  expect(told.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error).message))).toEqual([
+    "job of 1",
+    "job of 2",
+    "not this one",
+    "job of 4",
+    "job of 5",
+  ]);
+  expect(groups).toEqual([[1, 2, 3, 4, 5], [1, 2, 3], [1, 2], [3], [4, 5]]);
+  const refused = createBatches<number>(async () => {
+    groups.push([]);
+    throw new EspalierError("UNAUTHENTICATED", "no token");
+  });
+  const before = groups.length;
+  const all = await Promise.allSettled([1, 2, 3, 4].map((item) => refused.add(item)));
+  expect(all.every(({ status }) => status === "rejected")).toBe(true);
+  expect(groups).toHaveLength(before + 1);
 });
 
 test("of a driver's log the last line of an attempt holds; other lines, and one that is being written, are passed over", () => {
