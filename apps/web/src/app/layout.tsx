@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { client } from "../api/client.ts";
+import { PaletteKey } from "../features/palette/palette-key.tsx";
 import { fieldClass } from "../ui/button.tsx";
 import { navigation } from "./navigation.ts";
 import { setTheme, type Theme, themes, useTheme } from "./theme.ts";
@@ -29,6 +30,7 @@ export function Layout() {
             </Link>
           ))}
         </nav>
+        <PaletteKey />
         <ThemeChoice />
       </header>
       <main id="page" tabIndex={-1} className="min-w-0 outline-none">
