@@ -11,7 +11,7 @@ export interface Entry {
  * How well an entry fits what was typed; undefined: not at all. Every word must occur, in order of letters at least: at the beginning of a
  * word it counts most, then inside one, then scattered.
  */
-export function fitness(entry: Pick<Entry, "label" | "words">, typed: string): number | undefined {
+function fitness(entry: Pick<Entry, "label" | "words">, typed: string): number | undefined {
   const text = `${entry.label} ${entry.words ?? ""}`.toLowerCase();
   let sum = 0;
   for (const word of typed
