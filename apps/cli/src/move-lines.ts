@@ -28,6 +28,7 @@ export function movePlanLines({
   freeBytes,
   remaining,
   problems,
+  dollarsAMonth,
 }: MovePlan): string[] {
   const count = (number: number): string => number.toLocaleString("en");
   const free = freeBytes === undefined ? "" : `, ${formatBytes(freeBytes)} free`;
@@ -37,6 +38,11 @@ export function movePlanLines({
     sameStore
       ? "  to carry    nothing: both keep their artifacts in one place"
       : `  to carry    ${count(missing.artifacts)} artifacts, at most ${formatBytes(missing.bytes)}${free}`,
+    ...(sameStore
+      ? []
+      : [
+          `  kept there  ${dollarsAMonth === undefined ? "the manifest names no price" : `${dollarsAMonth.toFixed(2)} $ a month by the manifest`}`,
+        ]),
     "  stays       runs, models, schedules and lineage: they are the record's, which no stack owns",
     ...remaining.map((line) => `  ${colors.yellow("by hand")}     ${line}`),
     ...problems.flatMap(({ message, at, hint }) => [

@@ -56,7 +56,9 @@ async function run(options: AdviseOptions): Promise<void> {
   const written = await writeWhatIsAsked(folder, options, whole, answers, today);
   if (options.json) return printJson({ ...whole, stack: text, written });
   printAdvice(whole, options.all ?? false);
-  printLine(`\n${text.trimEnd()}`);
+  printLine(
+    text.includes("{}") ? "\nthe stack: nothing to write, what comes with Espalier is it" : `\n${text.trimEnd()}`,
+  );
   for (const file of written) printLine(`written: ${file}`);
   if (written.length === 0)
     printLine("\nnext: --record writes a decision to commit, --write <stack> the stack, --all every criterion");

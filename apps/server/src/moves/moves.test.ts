@@ -38,7 +38,7 @@ test("everything on record goes over, verified, and a run on the other stack is 
   await runToEnd(client, first.id);
 
   const plan = await client.call("moves.plan", { query: { from: "here", to: "there" } });
-  expect(plan).toMatchObject({ sameStore: false, problems: [], remaining: [] });
+  expect(plan).toMatchObject({ sameStore: false, problems: [], remaining: [], dollarsAMonth: 0 });
   expect(plan.missing).toEqual({ artifacts: plan.artifacts, bytes: plan.bytes });
   expect(plan.freeBytes).toBeGreaterThan(0);
 

@@ -10,7 +10,7 @@ import {
   readStoreOwner,
   toEspalierError,
 } from "@espalier/core";
-import { checkStack, type OpenStack, openStack, type Project } from "@espalier/host";
+import { checkStack, type OpenStack, openStack, type Project, toolManifests } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { sameStore } from "../runs/bring-artifacts.ts";
 
@@ -87,6 +87,8 @@ export async function planMove(plane: ControlPlane, from: string, to: string): P
     plan.missing.artifacts += 1;
     plan.missing.bytes += ref.size;
   }
+  const price = storagePrice(project, to);
+  if (price !== undefined) plan.dollarsAMonth = (price * plan.bytes) / 1e9;
   const free = plan.sameStore ? undefined : await freeBytesOf(project, to);
   if (free !== undefined) {
     plan.freeBytes = free;
@@ -128,6 +130,14 @@ function problemOf({
   hint?: string | undefined;
 }) {
   return { code, message, ...(at === undefined ? {} : { at }), ...(hint === undefined ? {} : { hint }) };
+}
+
+/** US dollars a gigabyte and month; of the embedded store nothing that is not paid already. */
+function storagePrice(project: Project, name: string): number | undefined {
+  const uses = project.stacks[name]?.artifacts?.uses ?? "filesystem";
+  const tool = toolManifests.find(({ manifest }) => manifest.component === "artifacts" && manifest.tool === uses);
+  if (tool?.manifest.provider === "embedded") return 0;
+  return tool?.manifest.ownership?.dollarsAGigabyteMonth;
 }
 
 /** Of the disk that a filesystem store is on; undefined for every other tool. */

@@ -18,6 +18,8 @@ const movePlanSchema = z.object({
   missing: z.object({ artifacts: count, bytes }),
   /** Of the target, where it is a folder. */
   freeBytes: bytes.optional(),
+  /** What keeping all of it there costs, by the tool's manifest; absent: it does not say. */
+  dollarsAMonth: z.number().optional(),
   /** What stays to be done by hand, and how. */
   remaining: z.array(z.string()),
   /** Why it can not be done as things are. */
