@@ -12,6 +12,7 @@ import { StepBranches } from "./step-branches.tsx";
 import { StepData } from "./step-data.tsx";
 import { StepLog } from "./step-log.tsx";
 import { StepMetrics } from "./step-metrics.tsx";
+import { StepSearch } from "./step-search.tsx";
 import { StepSettings } from "./step-settings.tsx";
 import { StepWhy } from "./step-why.tsx";
 import { attemptsOf, type StepView } from "./steps-of-run.ts";
@@ -68,6 +69,9 @@ export function StepPanel({
       ) : (
         <>
           {branch === -1 && view.branches.length > 0 && <StepBranches branches={view.branches} open={undefined} />}
+          {branch === -1 && settings?.tune !== undefined && (
+            <StepSearch values={step?.values} metric={settings.tune.objective.metric} />
+          )}
           {step !== undefined && <StepWhy runId={run.id} step={step} />}
           <StepMetrics
             runId={run.id}
