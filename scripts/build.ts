@@ -107,6 +107,8 @@ execFileSync(
 for (const file of readdirSync(join(target, "types"), { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
+execFileSync("npm", ["run", "--silent", "build", "-w", "@espalier/web"], { cwd: root, stdio: "inherit" });
+cpSync(join(root, "apps/web/dist"), join(target, "dist/web"), { recursive: true });
 await bundleServing(join(target, "dist/serving-image"));
 for (const file of [
   "launcher.py",

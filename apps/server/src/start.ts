@@ -8,6 +8,7 @@ import {
   createRemoteAttempts,
   createStaging,
   createTrialProposer,
+  entryPoint,
   loadEmbeddedParts,
   loadProject,
   modelEnvironment,
@@ -38,6 +39,9 @@ import { deliverBeforeClose } from "./notices/notices.ts";
 import { acquireOwnership, type Owned } from "./owner/ownership.ts";
 import { builtinsByName, makeEngine } from "./start-engine.ts";
 import { version } from "./version.ts";
+import { registerSessionRoutes } from "./web/session-routes.ts";
+import { createSessions } from "./web/sessions.ts";
+import { readWebFiles } from "./web/web-files.ts";
 
 export interface StartOptions {
   projectDirectory: string;
@@ -64,6 +68,8 @@ export interface StartedControlPlane {
   token: string;
   /** false: another process owns the project, and this is its address. */
   owned: boolean;
+  /** A link that signs a browser in once; undefined: the web UI is not built. Absent: another process owns the project. */
+  signInUrl?(): string | undefined;
   /** Resolves when no run has been queued or running for this long. */
   idle(quietSeconds: number): Promise<void>;
   /** Lets go of all runs: steps and endpoints go on, and are taken up at the next start. Idempotent. */
@@ -122,8 +128,9 @@ async function startOwned(
       if (failures.length > 0) throw failures[0];
     })());
   try {
-    const plane = await compose(options, project, ownership, logger, closing.signal, closers);
+    const { plane, signInUrl } = await compose(options, project, ownership, logger, closing.signal, closers);
     return {
+      signInUrl,
       url: plane.url(),
       token: ownership.token,
       owned: true,
@@ -143,7 +150,7 @@ async function compose(
   logger: Logger,
   closing: AbortSignal,
   closers: Closer[],
-): Promise<ControlPlane> {
+): Promise<{ plane: ControlPlane; signInUrl(): string | undefined }> {
   const { host = "127.0.0.1" } = options;
   const databaseUrl = options.databaseUrl ?? process.env["DATABASE_URL"];
   const record = await openRecord(
@@ -220,18 +227,24 @@ async function compose(
     closing,
   };
 
+  const verifyToken = tokenVerifier(ownership.token, record.tokens, {
+    // Not in the audit log: whoever guesses must not be able to fill the record.
+    onFailure: (address) => logger.warn({ address }, "a sign-in failed"),
+  });
+  const sessions = createSessions(await record.settings.secret("web-sessions"), verifyToken);
+  const webFiles = await readWebFiles(entryPoint("web"));
   const app = createApp({
     logger,
     hosts: { names: namesOf(project), remote: !isLoopback(host) },
-    verifyToken: tokenVerifier(ownership.token, record.tokens, {
-      // Not in the audit log: whoever guesses must not be able to fill the record.
-      onFailure: (address) => logger.warn({ address }, "a sign-in failed"),
-    }),
+    verifyToken,
+    web: { sessions, files: webFiles },
     projectDirectory: project.directory,
     ...limitsOf(project),
   });
   registerSystemRoutes(app, plane);
-  registerFrontPage(app, { version, url: publicUrl });
+  registerSessionRoutes(app, sessions, () => publicUrl().startsWith("https:"));
+  webFiles.register(app);
+  registerFrontPage(app, { version, url: publicUrl, web: webFiles });
   registerRoutes(app, {
     handlers: allHandlers(plane),
     projectDirectory: project.directory,
@@ -251,7 +264,8 @@ async function compose(
   const { role, looksOnly = false } = options;
   closers.push(await startLoops(plane, { appliesFile: role === "up", looksOnly }));
   await ownership.publish(url);
-  return plane;
+  // Behind the `#`, which no browser sends and no proxy logs.
+  return { plane, signInUrl: () => (webFiles.isBuilt ? `${url}/sign-in#${sessions.mintCode()}` : undefined) };
 }
 
 /** Beyond this machine the owner's token, a file's secret, is not enough: there must be tokens that can be told apart and revoked. */

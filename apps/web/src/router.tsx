@@ -4,6 +4,7 @@ import { NothingHere, PageProblem } from "./app/page-problem.tsx";
 import { readCompareAddress } from "./features/compare/compare-address.ts";
 import { readRunAddress } from "./features/run/run-address.ts";
 import { readRunFilters } from "./features/runs/filters.ts";
+import { readSignInAddress } from "./features/sign-in/sign-in-address.ts";
 
 const root = createRootRoute({ component: Layout, notFoundComponent: NothingHere, errorComponent: PageProblem });
 
@@ -36,8 +37,15 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("./features/compare/compare-page.tsx"), "ComparePage"),
 });
 
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: readSignInAddress,
+  component: lazyRouteComponent(() => import("./features/sign-in/sign-in-page.tsx"), "SignInPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, runs, run, compare]),
+  routeTree: root.addChildren([signIn, home, runs, run, compare]),
   defaultPreload: "intent",
 });
 

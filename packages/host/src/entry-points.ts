@@ -16,6 +16,8 @@ const entries = {
   "onnx-loader": { source: "../../../python/espalier_onnx.py", built: "./espalier_onnx.py" },
   /** Runs launchers as Ray tasks. */
   "ray-driver": { source: "../../../python/ray_driver.py", built: "./ray_driver.py" },
+  /** The built web UI: a folder. */
+  web: { source: "../../../apps/web/dist", built: "./web" },
   launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
 } as const;
 

@@ -35,9 +35,12 @@ async function up(options: UpOptions): Promise<void> {
     ...(options.port === undefined ? {} : { port: portOf(options.port) }),
     ...(options.stack === undefined ? {} : { stack: options.stack }),
   });
-  if (options.json) printJson({ url: plane.url, pid: process.pid });
+  const signInUrl = plane.signInUrl?.();
+  if (options.json) printJson({ url: plane.url, pid: process.pid, ...(signInUrl === undefined ? {} : { signInUrl }) });
   else {
     printLine(`${colors.green("Espalier is up")} at ${colors.bold(plane.url)}`);
+    if (signInUrl !== undefined)
+      printLine(`Web UI: ${colors.bold(signInUrl)} ${colors.dim("(good once, for 15 minutes)")}`);
     printLine(colors.dim(`API ${plane.url}/api/v1/openapi.json, token in .espalier/owner.json. Ctrl-C stops it.`));
   }
   const stopped = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);

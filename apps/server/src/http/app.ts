@@ -9,6 +9,9 @@ import fastify, {
 } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { routableUrl } from "../mlflow/artifacts/routable-url.ts";
+import { cookieOf, requireSamePage } from "../web/session-routes.ts";
+import type { Sessions } from "../web/sessions.ts";
+import { isNavigation, type WebFiles } from "../web/web-files.ts";
 import { checkHost, type HostPolicy } from "./allowed-hosts.ts";
 import { authenticateMlflow } from "./authenticate-mlflow.ts";
 import { answerClientError } from "./client-error.ts";
@@ -36,6 +39,8 @@ export interface AppOptions {
   rateLimit?: { perSecond: number; burst: number };
   /** false: the MLflow face wants a token from this machine too. */
   loopbackWithoutToken?: boolean;
+  /** The web UI: whom a browser's cookie stands for, and the page for addresses that are its own. */
+  web?: { sessions: Sessions; files: WebFiles } | undefined;
   /** How long a client may take; the usual times by default. */
   times?: { headersMilliseconds: number; bodies: BodyTimes };
 }
@@ -87,7 +92,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     const isMlflow = policy === "mlflow-read" || policy === "mlflow-write";
     request.principal = isMlflow
       ? await authenticateMlflow(request, options.verifyToken, options.loopbackWithoutToken ?? true)
-      : await authenticate(request, options.verifyToken);
+      : await authenticate(request, options);
     const { actor } = request.principal;
     if (actor !== "owner" && actor !== "loopback") requireCalm(buckets.take(actor));
     if (policy === undefined) throw new EspalierError("PERMISSION_DENIED", "Nobody may call this route");
@@ -95,7 +100,11 @@ export function createApp(options: AppOptions): FastifyInstance {
     authorize(policy, request.principal, id);
   });
 
-  app.setNotFoundHandler((request) => {
+  app.setNotFoundHandler((request, reply) => {
+    const { web } = options;
+    // Which pages there are only the page's script knows.
+    if (web?.files.isBuilt && isNavigation(request) && !/^\/(ajax-)?api\//.test(request.url))
+      return web.files.page(reply);
     throw new EspalierError("NOT_FOUND", `There is nothing at ${request.method} ${request.url.split("?")[0]}`, {
       hint: `${apiPrefix}/openapi.json lists what there is.`,
     });
@@ -169,7 +178,16 @@ function unknownRoutePolicy(request: FastifyRequest): ServerPolicy {
   return request.url.startsWith(`${apiPrefix}/`) ? "viewer" : "open";
 }
 
-async function authenticate(request: FastifyRequest, verifyToken: VerifyToken): Promise<Principal> {
+async function authenticate(request: FastifyRequest, { verifyToken, web }: AppOptions): Promise<Principal> {
+  const cookie = request.headers.authorization === undefined ? cookieOf(request) : undefined;
+  if (web !== undefined && cookie !== undefined) {
+    requireSamePage(request);
+    const principal = await web.sessions.verify(cookie, request.socket.remoteAddress);
+    if (principal !== undefined) return principal;
+    throw new EspalierError("UNAUTHENTICATED", "The session has ended", {
+      hint: "Sign in again: by a token, or by the link that `espalier up` prints.",
+    });
+  }
   const [scheme, token] = request.headers.authorization?.split(" ") ?? [];
   const hint = "Send `Authorization: Bearer <token>`; on this machine the token is in .espalier/owner.json.";
   if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {

@@ -1,3 +1,4 @@
+import type { FastifyReply } from "fastify";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
 import { createApp } from "./app.ts";
@@ -17,7 +18,8 @@ function makeApp() {
     verifyToken: async () => undefined,
     projectDirectory: "/home/ana/flights",
   });
-  registerFrontPage(app, { version: '1.2.3<"', url: () => url });
+  const web = { isBuilt: false, register: () => undefined, page: (reply: FastifyReply) => reply };
+  registerFrontPage(app, { version: '1.2.3<"', url: () => url, web });
   closers.push(() => app.close());
   return app;
 }

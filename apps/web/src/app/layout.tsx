@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { client } from "../api/client.ts";
+import { signOut } from "../api/session.ts";
 import { PaletteKey } from "../features/palette/palette-key.tsx";
 import { fieldClass } from "../ui/button.tsx";
 import { navigation } from "./navigation.ts";
@@ -32,11 +33,24 @@ export function Layout() {
         </nav>
         <PaletteKey />
         <ThemeChoice />
+        <SignOut />
       </header>
       <main id="page" tabIndex={-1} className="min-w-0 outline-none">
         <Outlet />
       </main>
     </div>
+  );
+}
+
+function SignOut() {
+  return (
+    <button
+      type="button"
+      className="rounded-lg px-3 py-2 text-left text-sm text-muted hover:text-ink"
+      onClick={() => void signOut().finally(() => location.assign("/sign-in"))}
+    >
+      Sign out
+    </button>
   );
 }
 
