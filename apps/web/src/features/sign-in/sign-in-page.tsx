@@ -15,7 +15,7 @@ export function SignInPage() {
   const entering = useMutation({
     mutationFn: signIn,
     onSuccess: async () => {
-      queries.clear();
+      await queries.resetQueries();
       await navigate({ href: to, replace: true });
     },
   });
