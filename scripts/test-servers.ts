@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { pytest, type Sum } from "./pytest.ts";
 import { findActionlint } from "./servers/actionlint.ts";
+import { findChromium } from "./servers/chromium.ts";
 import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startKubernetes } from "./servers/kubernetes.ts";
@@ -128,6 +129,14 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
         SLURM_CONF: server.configuration,
       };
       return { variables, stop: server.stop };
+    },
+  },
+  web: {
+    tests: ["scenarios/web"],
+    async start() {
+      const found = findChromium();
+      if ("skipped" in found) return found;
+      return { variables: { ESPALIER_TEST_CHROMIUM: found.path }, stop: async () => undefined };
     },
   },
   serving: { run: runServingClients },
