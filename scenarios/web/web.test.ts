@@ -62,7 +62,10 @@ if (executablePath === undefined) {
       folder = await mkdtemp(join(tmpdir(), "espalier-web-"));
       await mkdir(join(folder, "pipelines"));
       await mkdir(images, { recursive: true });
-      await writeFile(join(folder, "espalier.yaml"), "project: flights\n");
+      await writeFile(
+        join(folder, "espalier.yaml"),
+        "project: flights\ndefault_stack: laptop\nstacks:\n  laptop: {}\n  servers: { artifacts: { uses: filesystem, with: { path: ./shared } }, compute: { train: { uses: ray, with: { address: 'http://127.0.0.1:8265' } } } }\n",
+      );
       await writeFile(join(folder, "pipelines/train.yaml"), pipeline);
       await start();
       const client = createClient({ url: plane.url, token: plane.token });
@@ -107,10 +110,21 @@ if (executablePath === undefined) {
       await other.close();
     });
 
-    test("runs, a run and a comparison are shown, in light and dark, and nothing breaks the policy", async () => {
+    test("each page is shown, in light and dark, and nothing breaks the policy", async () => {
       await signIn();
       for (const scheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme: scheme });
+        await open("/?stack=servers");
+        await expectText("another tool than by default");
+        await expectText("no endpoint");
+        await page.screenshot({ path: join(images, `web-home-${scheme}.png`), fullPage: true });
+        await open("/stacks");
+        await expectText("espalier move laptop..servers");
+        await expectText("writes, reads back and deletes");
+        await page.screenshot({ path: join(images, `web-stacks-${scheme}.png`), fullPage: true });
+        await open("/maturity");
+        await expectText("training is a pipeline that runs as a whole");
+        await page.screenshot({ path: join(images, `web-maturity-${scheme}.png`), fullPage: true });
         await open("/runs");
         await expectText("3 runs loaded");
         await page.screenshot({ path: join(images, `web-runs-${scheme}.png`) });

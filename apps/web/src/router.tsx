@@ -1,19 +1,32 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Layout } from "./app/layout.tsx";
 import { NothingHere, PageProblem } from "./app/page-problem.tsx";
 import { readCompareAddress } from "./features/compare/compare-address.ts";
 import { readRunAddress } from "./features/run/run-address.ts";
 import { readRunFilters } from "./features/runs/filters.ts";
 import { readSignInAddress } from "./features/sign-in/sign-in-address.ts";
+import { readStackAddress } from "./features/stacks/stack-address.ts";
 
 const root = createRootRoute({ component: Layout, notFoundComponent: NothingHere, errorComponent: PageProblem });
 
 const home = createRoute({
   getParentRoute: () => root,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/runs" });
-  },
+  validateSearch: readStackAddress,
+  component: lazyRouteComponent(() => import("./features/home/home-page.tsx"), "HomePage"),
+});
+
+const stacks = createRoute({
+  getParentRoute: () => root,
+  path: "/stacks",
+  validateSearch: readStackAddress,
+  component: lazyRouteComponent(() => import("./features/stacks/stacks-page.tsx"), "StacksPage"),
+});
+
+const maturity = createRoute({
+  getParentRoute: () => root,
+  path: "/maturity",
+  component: lazyRouteComponent(() => import("./features/maturity/maturity-page.tsx"), "MaturityPage"),
 });
 
 const runs = createRoute({
@@ -45,7 +58,7 @@ const signIn = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, home, runs, run, compare]),
+  routeTree: root.addChildren([signIn, home, stacks, maturity, runs, run, compare]),
   defaultPreload: "intent",
 });
 

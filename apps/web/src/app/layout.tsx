@@ -25,6 +25,7 @@ export function Layout() {
             <Link
               key={to}
               to={to}
+              activeOptions={{ exact: to === "/" }}
               className="rounded-lg px-3 py-2 text-sm text-muted hover:text-ink aria-[current=page]:bg-leaf-soft aria-[current=page]:font-medium aria-[current=page]:text-ink"
             >
               {label}

@@ -1,2 +1,7 @@
 /** Pages in the side bar, in the order of the loop. A page is added here and in `router.tsx`. */
-export const navigation = [{ to: "/runs", label: "Runs" }] as const;
+export const navigation = [
+  { to: "/", label: "Home" },
+  { to: "/runs", label: "Runs" },
+  { to: "/stacks", label: "Stacks" },
+  { to: "/maturity", label: "Maturity" },
+] as const;
