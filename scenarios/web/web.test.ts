@@ -74,6 +74,15 @@ if (executablePath === undefined) {
         for await (const _ of client.events("runs.events", { params: { runId: id } }));
         runs.push(id);
       }
+      for (const rows of ["id,late\n1,true\n", "id,late\n1,true\n2,false\n"]) {
+        await writeFile(join(folder, "rows.csv"), rows);
+        await client.call("datasets.log", { body: { name: "rows", path: "rows.csv" } });
+      }
+      await fetch(new URL("/api/2.0/mlflow/registered-models/create", plane.url), {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name: hostile.replaceAll("/", "") }),
+      });
       browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
     }, 120_000);
     afterAll(async () => {
@@ -122,6 +131,17 @@ if (executablePath === undefined) {
         await expectText("espalier move laptop..servers");
         await expectText("writes, reads back and deletes");
         await page.screenshot({ path: join(images, `web-stacks-${scheme}.png`), fullPage: true });
+        await open("/data/rows");
+        await expectText("1 rows became 2.");
+        await page.screenshot({ path: join(images, `web-data-${scheme}.png`) });
+        await open("/data");
+        await page.getByRole("link", { name: "rows" }).waitFor();
+        await open("/models");
+        await expectText("<img src=x onerror=");
+        await page.getByRole("link", { name: /img src/ }).click();
+        await expectText("Registered");
+        await open("/endpoints");
+        await expectText("Nothing serves yet");
         await open("/maturity");
         await expectText("training is a pipeline that runs as a whole");
         await page.screenshot({ path: join(images, `web-maturity-${scheme}.png`), fullPage: true });

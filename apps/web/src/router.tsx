@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import { Layout } from "./app/layout.tsx";
 import { NothingHere, PageProblem } from "./app/page-problem.tsx";
 import { readCompareAddress } from "./features/compare/compare-address.ts";
+import { readDataAddress } from "./features/data/data-address.ts";
 import { readRunAddress } from "./features/run/run-address.ts";
 import { readRunFilters } from "./features/runs/filters.ts";
 import { readSignInAddress } from "./features/sign-in/sign-in-address.ts";
@@ -27,6 +28,37 @@ const maturity = createRoute({
   getParentRoute: () => root,
   path: "/maturity",
   component: lazyRouteComponent(() => import("./features/maturity/maturity-page.tsx"), "MaturityPage"),
+});
+
+const data = createRoute({
+  getParentRoute: () => root,
+  path: "/data",
+  component: lazyRouteComponent(() => import("./features/data/data-page.tsx"), "DataPage"),
+});
+
+const dataset = createRoute({
+  getParentRoute: () => root,
+  path: "/data/$name",
+  validateSearch: readDataAddress,
+  component: lazyRouteComponent(() => import("./features/data/data-page.tsx"), "DatasetPage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("./features/models/models-page.tsx"), "ModelsPage"),
+});
+
+const model = createRoute({
+  getParentRoute: () => root,
+  path: "/models/$name",
+  component: lazyRouteComponent(() => import("./features/models/models-page.tsx"), "ModelPage"),
+});
+
+const endpoints = createRoute({
+  getParentRoute: () => root,
+  path: "/endpoints",
+  component: lazyRouteComponent(() => import("./features/endpoints/endpoints-page.tsx"), "EndpointsPage"),
 });
 
 const runs = createRoute({
@@ -58,7 +90,20 @@ const signIn = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, home, stacks, maturity, runs, run, compare]),
+  routeTree: root.addChildren([
+    signIn,
+    home,
+    stacks,
+    maturity,
+    data,
+    dataset,
+    models,
+    model,
+    endpoints,
+    runs,
+    run,
+    compare,
+  ]),
   defaultPreload: "intent",
 });
 

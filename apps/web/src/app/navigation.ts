@@ -2,6 +2,9 @@
 export const navigation = [
   { to: "/", label: "Home" },
   { to: "/runs", label: "Runs" },
+  { to: "/data", label: "Data" },
+  { to: "/models", label: "Models" },
+  { to: "/endpoints", label: "Endpoints" },
   { to: "/stacks", label: "Stacks" },
   { to: "/maturity", label: "Maturity" },
 ] as const;
