@@ -131,6 +131,10 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
       return { variables, stop: server.stop };
     },
   },
+  search: {
+    tests: ["scenarios/faults/search-killed.test.ts"],
+    start: async () => ({ variables: { ESPALIER_TEST_SEARCH: "1" }, stop: async () => undefined }),
+  },
   web: {
     tests: ["scenarios/web"],
     async start() {
