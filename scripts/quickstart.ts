@@ -40,6 +40,13 @@ if (existsSync(join(project, ".espalier"))) {
 }
 rmSync(project, { recursive: true, force: true });
 
+say("The web UI, which `espalier up` serves");
+const built = spawnSync("npm", ["run", "--silent", "build", "-w", "@espalier/web", "--", "--logLevel", "error"], {
+  cwd: root,
+  stdio: "inherit",
+});
+if (built.status !== 0) process.exit(1);
+
 say("A project of its own, a copy of the example, and the data beside it");
 espalier(0, "init", project, "--example", "flights-delay");
 mkdirSync(join(project, "data"), { recursive: true });
