@@ -80,5 +80,5 @@ espalier(0, "monitor", "list");
 espalier(0, "report");
 espalier(0, "deploy", "flights", "--delete");
 say(
-  `The whole loop took ${Math.round((Date.now() - started) / 1000)} s. The project is ${project}; look around: cd there, \`npx espalier runs list\`.`,
+  `The whole loop took ${Math.round((Date.now() - started) / 1000)} s. The project is ${project}; look around: cd there; \`npx espalier up\` prints a link to the web UI, \`npx espalier runs list\` lists.`,
 );
