@@ -4,16 +4,24 @@ import type { ControlPlane } from "../control-plane.ts";
 import { documentOf, gatherFacts, type RunFacts, stepsUsing, triggerOf } from "../report/facts.ts";
 import { text } from "../report/words.ts";
 
+const most = { limit: 100 };
+
 /** What the record proves: of the newest finished runs, and of every dataset, model, endpoint and monitor. */
 export async function gatherEvidence(plane: ControlPlane): Promise<Evidence> {
   const { record } = plane;
   const found = Object.fromEntries(evidenceKinds.map((kind) => [kind, [] as Proof[]])) as Record<EvidenceKind, Proof[]>;
   const facts = await gatherFacts(plane);
-  for (const one of facts.runs) proveRun(found, one, facts.rollouts);
   for (const { id, candidateDigest, outcome, createdAt } of facts.verdicts) {
     found.verdicts.push({ id: `verdict:${id}`, at: createdAt, what: `${outcome} for ${candidateDigest.slice(0, 19)}` });
   }
-  for (const { id, endpoint, state, startedAt, strategy } of facts.rollouts) {
+  // Of endpoints that were stopped since, too: what happened stays proven.
+  const serving = (await record.endpoints.list(most)).items.map(({ name }) => name);
+  const endpoints = new Set([...serving, ...facts.runs.flatMap(endpointsOf)]);
+  const rollouts = (await Promise.all([...endpoints].map((name) => record.rollouts.list(name, most)))).flatMap(
+    ({ items }) => items,
+  );
+  for (const one of facts.runs) proveRun(found, one, rollouts);
+  for (const { id, endpoint, state, startedAt, strategy } of rollouts) {
     if (strategy === "all" || (state !== "succeeded" && state !== "rolled_back")) continue;
     found.judgedRollouts.push({
       id: `rollout:${id}`,
@@ -21,7 +29,7 @@ export async function gatherEvidence(plane: ControlPlane): Promise<Evidence> {
       what: `${endpoint}: ${strategy}, ${state.replace("_", " ")}`,
     });
   }
-  await proveResources(found, record);
+  await proveResources(found, record, endpoints);
   for (const kind of evidenceKinds) found[kind].sort((one, other) => other.at - one.at);
   return found;
 }
@@ -54,9 +62,19 @@ function proveRun(
   }
 }
 
-const most = { limit: 100 };
+/** Those that a run's steps deploy to. */
+function endpointsOf({ run }: RunFacts): string[] {
+  return Object.values(run.pipeline.steps).flatMap(({ uses, with: settings }) => {
+    const name = uses === "deploy" ? settings?.["endpoint"] : undefined;
+    return typeof name === "string" ? [name] : [];
+  });
+}
 
-async function proveResources(found: Record<EvidenceKind, Proof[]>, record: ControlPlane["record"]): Promise<void> {
+async function proveResources(
+  found: Record<EvidenceKind, Proof[]>,
+  record: ControlPlane["record"],
+  endpoints: Iterable<string>,
+): Promise<void> {
   for (const { name } of (await record.datasets.list(most)).items) {
     for (const { version, createdAt } of (await record.datasets.versions(name, most)).items) {
       found.datasetVersions.push({
@@ -72,7 +90,7 @@ async function proveResources(found: Record<EvidenceKind, Proof[]>, record: Cont
       found.registrations.push({ id: `model:${name}@${version}`, at: createdAt, what: `${name}, version ${version}` });
     }
   }
-  for (const { name } of (await record.endpoints.list(most)).items) {
+  for (const name of endpoints) {
     for (const { generation, createdAt, runId } of (await record.endpoints.history(name, most)).items) {
       if (runId === undefined) continue;
       found.runDeployments.push({
