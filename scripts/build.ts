@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { bundleServing } from "./bundle-serving.ts";
+import { directImports } from "./direct-imports.ts";
 
 /**
  * `npm run build`: the package `espalier` as it is published, in dist/package: JavaScript (Node strips no types under node_modules),
@@ -45,6 +46,7 @@ const result = await build({
   target: "node24",
   packages: "external",
   alias,
+  plugins: [directImports(alias)],
   chunkNames: "chunk-[hash]",
   metafile: true,
   logLevel: "warning",
@@ -107,8 +109,12 @@ execFileSync(
 for (const file of readdirSync(join(target, "types"), { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".test.d.ts")) rmSync(join(target, "types", file));
 }
-execFileSync("npm", ["run", "--silent", "build", "-w", "@espalier/web"], { cwd: root, stdio: "inherit" });
-cpSync(join(root, "apps/web/dist"), join(target, "dist/web"), { recursive: true });
+// Straight to its place: apps/web/dist belongs to control planes that run from this tree.
+const toPackage = ["--outDir", join(target, "dist/web"), "--emptyOutDir", "--logLevel", "warn"];
+execFileSync("npm", ["run", "--silent", "build", "-w", "@espalier/web", "--", ...toPackage], {
+  cwd: root,
+  stdio: "inherit",
+});
 await bundleServing(join(target, "dist/serving-image"));
 for (const file of [
   "launcher.py",

@@ -50,7 +50,12 @@ export async function readWebFiles(folder: string): Promise<WebFiles> {
   for (const name of names) {
     const type = types[extname(name)];
     if (type === undefined || name.startsWith(".")) continue;
-    const bytes = await readFile(join(folder, name));
+    const bytes = await readFile(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    // Somebody builds the pages anew just now.
+    if (bytes === undefined) return readWebFiles(folder);
     files.set(name.split(sep).join("/"), {
       bytes,
       type,
