@@ -145,6 +145,14 @@ if (executablePath === undefined) {
         await open("/maturity");
         await expectText("training is a pipeline that runs as a whole");
         await page.screenshot({ path: join(images, `web-maturity-${scheme}.png`), fullPage: true });
+        await open("/advise");
+        await page.getByLabel("sql: you", { exact: true }).selectOption("runs it");
+        await page.getByLabel("Requests a second").fill("5000");
+        await page.getByRole("button", { name: "Advise", exact: true }).click();
+        await expectText("To learn:");
+        await page.locator("summary", { hasText: "deploy and serve" }).click();
+        await expectText("5000 requests a second");
+        await page.screenshot({ path: join(images, `web-advise-${scheme}.png`), fullPage: true });
         await open("/runs");
         await expectText("3 runs loaded");
         await page.screenshot({ path: join(images, `web-runs-${scheme}.png`) });

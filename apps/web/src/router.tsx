@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Layout } from "./app/layout.tsx";
 import { NothingHere, PageProblem } from "./app/page-problem.tsx";
+import { readAdviseAddress } from "./features/advise/draft.ts";
 import { readCompareAddress } from "./features/compare/compare-address.ts";
 import { readDataAddress } from "./features/data/data-address.ts";
 import { readRunAddress } from "./features/run/run-address.ts";
@@ -22,6 +23,13 @@ const stacks = createRoute({
   path: "/stacks",
   validateSearch: readStackAddress,
   component: lazyRouteComponent(() => import("./features/stacks/stacks-page.tsx"), "StacksPage"),
+});
+
+const advise = createRoute({
+  getParentRoute: () => root,
+  path: "/advise",
+  validateSearch: readAdviseAddress,
+  component: lazyRouteComponent(() => import("./features/advise/advise-page.tsx"), "AdvisePage"),
 });
 
 const maturity = createRoute({
@@ -94,6 +102,7 @@ export const router = createRouter({
     signIn,
     home,
     stacks,
+    advise,
     maturity,
     data,
     dataset,

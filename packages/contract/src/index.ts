@@ -30,6 +30,7 @@ export {
   type Token,
   tokenSchema,
 } from "./resources/access.ts";
+export type { AdviceDocument, AdviceQuestions, MilestoneAdvice } from "./resources/advice.ts";
 export {
   type ArtifactFile,
   artifactFileSchema,

@@ -1,4 +1,5 @@
 import { accessRoutes } from "./resources/access.ts";
+import { adviceRoutes } from "./resources/advice.ts";
 import { artifactRoutes } from "./resources/artifacts.ts";
 import { curveRoutes } from "./resources/curves.ts";
 import { datasetRoutes } from "./resources/datasets.ts";
@@ -33,6 +34,7 @@ export const routes = {
   ...scheduleRoutes,
   ...accessRoutes,
   ...operationRoutes,
+  ...adviceRoutes,
   ...moveRoutes,
   ...transferRoutes,
 };

@@ -1,3 +1,5 @@
+export { answersText, readAnswers } from "./advice/read-answers.ts";
+export { stackText } from "./advice/stack-text.ts";
 export type { DescribedTool } from "./all-manifests.ts";
 export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";

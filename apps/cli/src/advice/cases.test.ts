@@ -1,8 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { type Advice, advise, type ComponentName, type Outcome, type WholeAdvice } from "@espalier/core";
-import { toolManifests } from "@espalier/host";
+import { readAnswers, toolManifests } from "@espalier/host";
 import { describe, expect, it } from "vitest";
-import { readAnswers } from "./read-answers.ts";
 
 const folder = new URL("../../../../docs/choosing/", import.meta.url);
 const today = "2026-11-27";

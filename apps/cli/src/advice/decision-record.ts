@@ -1,6 +1,6 @@
 import { type Answers, EspalierError, rangeText, type WholeAdvice } from "@espalier/core";
+import { stackText } from "@espalier/host";
 import { sameWithoutSkills } from "./print-advice.ts";
-import { stackText } from "./stack-text.ts";
 
 /** What a later `--review` holds the ledger against. */
 export interface Forecast {

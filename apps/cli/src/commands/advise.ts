@@ -1,13 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Answers, advise, EspalierError, type WholeAdvice } from "@espalier/core";
-import { toolManifests } from "@espalier/host";
+import { readAnswers, stackText, toolManifests } from "@espalier/host";
 import type { Command } from "commander";
 import { parseDocument } from "yaml";
 import { decisionRecord, readForecast } from "../advice/decision-record.ts";
 import { printAdvice } from "../advice/print-advice.ts";
-import { readAnswers } from "../advice/read-answers.ts";
-import { stackText } from "../advice/stack-text.ts";
 import { type CommonOptions, collectList, projectCommand } from "../project-command.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 

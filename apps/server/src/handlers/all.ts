@@ -1,6 +1,7 @@
 import type { ControlPlane } from "../control-plane.ts";
 import type { Handlers } from "../http/handler.ts";
 import { accessHandlers } from "./access.ts";
+import { adviceHandlers } from "./advice.ts";
 import { approvalHandlers } from "./approvals.ts";
 import { artifactHandlers } from "./artifacts.ts";
 import { datasetHandlers } from "./datasets.ts";
@@ -30,6 +31,7 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...datasetHandlers(plane),
     ...modelHandlers(plane),
     ...packagingHandlers(plane),
+    ...adviceHandlers(plane),
     ...moveHandlers(plane),
     ...endpointHandlers(plane),
     ...scheduleHandlers(plane),

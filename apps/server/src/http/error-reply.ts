@@ -67,18 +67,26 @@ export function errorBody(error: EspalierError, projectDirectory: string): Error
 }
 
 function invalidInput(error: {
-  validation: { instancePath: string; message?: string }[];
+  validation: { instancePath: string; message?: string; params?: unknown }[];
   validationContext?: string;
 }): EspalierError {
   const problems = error.validation.map((problem) => ({
     at: `${error.validationContext ?? "request"}${problem.instancePath.replaceAll("/", ".")}`.replace(/\.$/, ""),
-    message: problem.message ?? "invalid",
+    message: wrongKey(problem.params) ?? problem.message ?? "invalid",
   }));
   const first = problems[0];
   return new EspalierError("INVALID_INPUT", first === undefined ? "The request is invalid" : first.message, {
     ...(first === undefined ? {} : { at: first.at }),
     details: { problems },
   });
+}
+
+/** Of a key that is none, Zod's own message says only that; the schema's says why. */
+function wrongKey(params: unknown): string | undefined {
+  if (typeof params !== "object" || params === null || !("issues" in params) || !Array.isArray(params.issues))
+    return undefined;
+  const [first] = params.issues as { message?: string }[];
+  return first?.message;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -6,5 +6,6 @@ export const navigation = [
   { to: "/models", label: "Models" },
   { to: "/endpoints", label: "Endpoints" },
   { to: "/stacks", label: "Stacks" },
+  { to: "/advise", label: "Advise" },
   { to: "/maturity", label: "Maturity" },
 ] as const;

@@ -1,6 +1,6 @@
 import type { WholeAdvice } from "@espalier/core";
-import { toolManifests } from "@espalier/host";
 import { stringify } from "yaml";
+import { toolManifests } from "../tool-manifests.ts";
 
 /** The stack that the advice comes to, as it stands under `stacks:`. What only the team knows is left as `<name>`, and `plan` asks for it. */
 export function stackText(name: string, whole: WholeAdvice): string {

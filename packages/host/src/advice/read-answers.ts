@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { type Answers, answersSchema, EspalierError, faultsError, salvage } from "@espalier/core";
-import { placed, readYamlDocument } from "@espalier/host";
+import { stringify } from "yaml";
+import { placed, readYamlDocument } from "../yaml-document.ts";
 
 /** `advice.yaml`, checked. Errors: NOT_FOUND, INVALID_INPUT with the place of every fault. */
 export async function readAnswers(path: string): Promise<Answers> {
@@ -23,4 +24,9 @@ export async function readAnswers(path: string): Promise<Answers> {
     document.faults.length > 0 ? document : salvage(answersSchema, document.value, "INVALID_INPUT");
   if (faults.length > 0) throw faultsError(placed(faults, document.locate), `the answers in ${shown}`);
   return value as Answers;
+}
+
+/** As `readAnswers` reads them. */
+export function answersText(answers: Answers): string {
+  return stringify(answers);
 }
