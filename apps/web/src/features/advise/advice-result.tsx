@@ -4,7 +4,7 @@ type Ranked = MilestoneAdvice["choice"];
 type Range = MilestoneAdvice["setUpHours"];
 
 /** As the CLI writes it: `3 to 8`. */
-export function rangeWords([low, high]: Range): string {
+function rangeWords([low, high]: Range): string {
   const round = (value: number) => (value >= 10 ? Math.round(value) : Math.round(value * 10) / 10);
   return round(low) === round(high) ? String(round(low)) : `${round(low)} to ${round(high)}`;
 }
