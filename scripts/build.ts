@@ -123,6 +123,8 @@ for (const file of [
   "model_worker.py",
   "export_onnx.py",
   "propose_trials.py",
+  "espalier_run.py",
+  "espalier_airflow.py",
 ])
   cpSync(join(root, "python", file), join(target, "dist", file));
 cpSync(join(root, "README.md"), join(target, "README.md"));

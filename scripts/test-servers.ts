@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { pytest, type Sum } from "./pytest.ts";
 import { findActionlint } from "./servers/actionlint.ts";
+import { startAirflow } from "./servers/airflow.ts";
+import { findArgo } from "./servers/argo.ts";
 import { findChromium } from "./servers/chromium.ts";
 import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
@@ -78,6 +80,23 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
   },
   mlflow: { tests: [...mlflowTests, "apps/server/src/mirrors/mirrors.test.ts"], start: () => startMlflow("3.17.2") },
   "mlflow-2": { tests: mlflowTests, start: () => startMlflow("2.22.5") },
+  airflow: {
+    tests: ["scenarios/airflow"],
+    async start() {
+      const server = await startAirflow();
+      if ("skipped" in server) return server;
+      const variables = { ESPALIER_TEST_AIRFLOW_URL: server.url, ESPALIER_TEST_AIRFLOW_DAGS: server.dagsFolder };
+      return { variables, stop: server.stop };
+    },
+  },
+  argo: {
+    tests: ["apps/cli/src/orchestrator-export.test.ts"],
+    async start() {
+      const found = findArgo();
+      if ("skipped" in found) return found;
+      return { variables: { ESPALIER_TEST_ARGO: found.path }, stop: async () => undefined };
+    },
+  },
   delivery: {
     tests: ["apps/cli/src/ci.test.ts"],
     async start() {

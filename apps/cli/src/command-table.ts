@@ -52,7 +52,7 @@ export const commandTable: Readonly<Record<string, Readonly<Record<string, Comma
       load: () => import("./commands/package.ts"),
     },
     import: { summary: "Bring runs and models from MLflow", load: () => import("./commands/import.ts") },
-    export: { summary: "Take runs and models into an MLflow server", load: () => import("./commands/export.ts") },
+    export: { summary: "Take runs and models, or a pipeline, elsewhere", load: () => import("./commands/export.ts") },
     gc: { summary: "Preview or remove artifacts that nothing uses", load: () => import("./commands/gc.ts") },
   },
   Endpoints: {

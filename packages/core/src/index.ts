@@ -303,6 +303,9 @@ export { type PushProgress, pushImage, putChecked, putContent } from "./oci/push
 export { signImage } from "./oci/sign-image.ts";
 export { readSigningKey, type SigningKey } from "./oci/signature.ts";
 export { type LayerEntry, tarArchive } from "./oci/tar.ts";
+export { type AirflowOrchestration, airflowDag, airflowLosses } from "./orchestrators/airflow-dag.ts";
+export { type ArgoOrchestration, argoLosses, argoWorkflows } from "./orchestrators/argo-workflow.ts";
+export type { Loss } from "./orchestrators/orchestration.ts";
 export type { ArtifactStore, ByteStream, CallContext, GetOptions, PutOptions } from "./ports/artifact-store.ts";
 export type { DataValidator, RuleResult, ValidationReport, ValidationRequest } from "./ports/data-validator.ts";
 export type {

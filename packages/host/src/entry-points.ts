@@ -18,6 +18,9 @@ const entries = {
   "ray-driver": { source: "../../../python/ray_driver.py", built: "./ray_driver.py" },
   /** The built web UI: a folder. */
   web: { source: "../../../apps/web/dist", built: "./web" },
+  /** Goes beside exported DAGs, and into exported workflows. */
+  "orchestrated-run": { source: "../../../python/espalier_run.py", built: "./espalier_run.py" },
+  "airflow-operators": { source: "../../../python/espalier_airflow.py", built: "./espalier_airflow.py" },
   launcher: { source: "../../../python/launcher.py", built: "./launcher.py" },
 } as const;
 

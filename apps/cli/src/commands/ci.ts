@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Client, Plan } from "@espalier/contract";
 import {
   type Delivery,
@@ -18,6 +18,7 @@ import { type CommonOptions, collectList, commandGroup, subcommand } from "../pr
 import { withSession } from "../session.ts";
 import { printJson, printLine } from "../terminal/output.ts";
 import { version } from "../version.ts";
+import { writeOnce } from "../write-once.ts";
 
 const vendors = {
   github: { file: (pipeline: string) => `.github/workflows/espalier-${pipeline}.yml`, write: githubWorkflow },
@@ -68,19 +69,9 @@ async function init(vendor: string, options: InitOptions): Promise<void> {
   const path = join(directory, file(delivery.pipeline));
   const yaml = stringify(write(delivery), { lineWidth: 0, aliasDuplicateObjects: false });
   const text = `${heading(vendor, delivery)}${withReleases(yaml)}`;
-  const same = existsSync(path) && readFileSync(path, "utf8") === text;
-  if (existsSync(path) && !same && options.force !== true) {
-    throw new EspalierError("ALREADY_EXISTS", `${path} is there already, and differs`, {
-      at: path,
-      hint: "`--force` replaces it.",
-    });
-  }
-  if (!same) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
-  }
+  const [state] = writeOnce([{ path, text }], options.force);
   if (options.json) return printJson({ path, ...delivery });
-  printLine(`${same ? "unchanged" : "written"}  ${path}`);
+  printLine(`${state?.written ? "written" : "unchanged"}  ${path}`);
   printLine(
     `A pull request plans and runs \`${delivery.pipeline}\` until ${delivery.until.join(", ")}; ${delivery.branch} runs it on ${delivery.stacks.join(", then ")}.`,
   );

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { EspalierError } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
+import { exportAirflow, exportArgo } from "../orchestrator-export.ts";
 import { type CommonOptions, collectList, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { formatBytes, printJson, printLine } from "../terminal/output.ts";
@@ -16,7 +17,7 @@ interface ExportOptions extends CommonOptions {
 export function command(): Command {
   const group = commandGroup(
     "export",
-    "Take experiments, runs and models elsewhere. The same command goes on where one stopped.",
+    "Take experiments, runs and models elsewhere (the same command goes on where one stopped), or a pipeline to another orchestrator.",
   );
   subcommand(group, "mlflow <uri>", "Into an MLflow server")
     .option("--no-artifacts", "carry no files")
@@ -31,7 +32,20 @@ export function command(): Command {
     .requiredOption("--out <folder>", "where to; empty, or begun by an earlier try")
     .action(exportProject);
   subcommand(group, "verify <folder>", "Hold an exported folder against its manifest").action(verify);
+  pipelineExport(group, "airflow [pipeline]", "A DAG for Apache Airflow 3 that runs the pipeline step by step")
+    .option("--start-date <day>", "the first day that a schedule with `catch_up` makes up for")
+    .action(exportAirflow);
+  pipelineExport(group, "argo [pipeline]", "A WorkflowTemplate, and for a schedule a CronWorkflow, of Argo Workflows")
+    .option("--image <image>", "what its pods run: any image with Python 3.8 or newer", "python:3.13-slim")
+    .action(exportArgo);
   return group;
+}
+
+function pipelineExport(group: Command, usage: string, description: string): Command {
+  return subcommand(group, usage, description)
+    .requiredOption("--out <folder>", "where the files go")
+    .option("--stack <stack>", "the stack to run on (default: the control plane's)")
+    .option("--force", "replace files that are there and differ");
 }
 
 async function exportMlflow(target: string, options: ExportOptions): Promise<void> {
