@@ -1,7 +1,7 @@
 import type { MovePlan } from "@espalier/contract";
 import { EspalierError } from "@espalier/core";
 import colors from "picocolors";
-import { formatBytes } from "./terminal/output.ts";
+import { formatBytes, formatSeconds } from "./terminal/output.ts";
 
 /** `laptop..servers`; undefined for what is no pair of stacks. */
 export function stackPair(text: string | undefined): { from: string; to: string } | undefined {
@@ -29,6 +29,7 @@ export function movePlanLines({
   remaining,
   problems,
   dollarsAMonth,
+  time,
 }: MovePlan): string[] {
   const count = (number: number): string => number.toLocaleString("en");
   const free = freeBytes === undefined ? "" : `, ${formatBytes(freeBytes)} free`;
@@ -38,6 +39,11 @@ export function movePlanLines({
     sameStore
       ? "  to carry    nothing: both keep their artifacts in one place"
       : `  to carry    ${count(missing.artifacts)} artifacts, at most ${formatBytes(missing.bytes)}${free}`,
+    ...(time === undefined
+      ? []
+      : [
+          `  time        ${formatSeconds(1000 * time.low)} to ${formatSeconds(1000 * time.high)}, assuming ${time.assumed}`,
+        ]),
     ...(sameStore
       ? []
       : [

@@ -17,6 +17,7 @@ export { type Forecasted, type Ledger, type ReviewLine, reviewAdvice } from "./a
 export { skills as knownSkills } from "./advice/skills.ts";
 export type { ArtifactRef } from "./artifact.ts";
 export { type Artifacts, createArtifacts, isTree } from "./artifacts/artifacts.ts";
+export { type CarryTime, carryTime } from "./artifacts/carry-time.ts";
 export { type Copied, copyArtifact } from "./artifacts/copy-artifact.ts";
 export {
   type CopyFailure,

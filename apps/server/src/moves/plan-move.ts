@@ -4,6 +4,7 @@ import type { MovePlan } from "@espalier/contract";
 import {
   type ArtifactRef,
   blobKey,
+  carryTime,
   didYouMean,
   EspalierError,
   keysHeldBy,
@@ -87,6 +88,11 @@ export async function planMove(plane: ControlPlane, from: string, to: string): P
     plan.missing.artifacts += 1;
     plan.missing.bytes += ref.size;
   }
+  if (plan.missing.artifacts > 0) {
+    const isLocal = [from, to].every((name) => usesFolder(project, name));
+    const { seconds, assumed } = carryTime(plan.missing, isLocal ? "disk" : "network");
+    plan.time = { low: seconds[0], high: seconds[1], assumed };
+  }
   const price = storagePrice(project, to);
   if (price !== undefined) plan.dollarsAMonth = (price * plan.bytes) / 1e9;
   const free = plan.sameStore ? undefined : await freeBytesOf(project, to);
@@ -138,6 +144,10 @@ function storagePrice(project: Project, name: string): number | undefined {
   const tool = toolManifests.find(({ manifest }) => manifest.component === "artifacts" && manifest.tool === uses);
   if (tool?.manifest.provider === "embedded") return 0;
   return tool?.manifest.ownership?.dollarsAGigabyteMonth;
+}
+
+function usesFolder(project: Project, name: string): boolean {
+  return (project.stacks[name]?.artifacts?.uses ?? "filesystem") === "filesystem";
 }
 
 /** Of the disk that a filesystem store is on; undefined for every other tool. */

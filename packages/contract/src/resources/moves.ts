@@ -20,6 +20,8 @@ const movePlanSchema = z.object({
   freeBytes: bytes.optional(),
   /** What keeping all of it there costs, by the tool's manifest; absent: it does not say. */
   dollarsAMonth: z.number().optional(),
+  /** Seconds that carrying it may take, and the speeds that were taken for it. Absent: nothing is carried. */
+  time: z.object({ low: z.number(), high: z.number(), assumed: z.string() }).optional(),
   /** What stays to be done by hand, and how. */
   remaining: z.array(z.string()),
   /** Why it can not be done as things are. */

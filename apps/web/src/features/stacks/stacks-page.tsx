@@ -4,7 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { fieldClass } from "../../ui/button.tsx";
 import { Page } from "../../ui/page.tsx";
 import { Loading, Problem } from "../../ui/states.tsx";
-import { bytes, plural } from "../../ui/words.ts";
+import { bytes, duration, plural } from "../../ui/words.ts";
 import { branchesOf, changedMilestones, milestones } from "./milestones.ts";
 import { doctorQuery, movePlanQuery, stacksQuery } from "./queries.ts";
 
@@ -122,7 +122,7 @@ function Move({ from, to }: { from: string; to: string }) {
 }
 
 function MoveLines({ plan }: { plan: MovePlan }) {
-  const { from, to, sameStore, artifacts, missing, freeBytes, dollarsAMonth, remaining, problems } = plan;
+  const { from, to, sameStore, artifacts, missing, freeBytes, time, dollarsAMonth, remaining, problems } = plan;
   return (
     <div className="space-y-2 text-sm">
       <p>
@@ -130,6 +130,8 @@ function MoveLines({ plan }: { plan: MovePlan }) {
         {sameStore
           ? "Nothing has to be carried: both keep them in one place."
           : `${plural(missing.artifacts, "artifact")} would be carried, at most ${bytes(missing.bytes)}${freeBytes === undefined ? "" : `; ${bytes(freeBytes)} are free there`}.`}
+        {time !== undefined &&
+          ` It takes ${duration(1000 * time.low)} to ${duration(1000 * time.high)}, assuming ${time.assumed}.`}
         {dollarsAMonth !== undefined &&
           dollarsAMonth > 0 &&
           ` Keeping them there costs ${dollarsAMonth.toFixed(2)} $ a month by the manifest.`}
