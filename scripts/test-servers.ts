@@ -5,6 +5,7 @@ import { findActionlint } from "./servers/actionlint.ts";
 import { startAirflow } from "./servers/airflow.ts";
 import { findArgo } from "./servers/argo.ts";
 import { findChromium } from "./servers/chromium.ts";
+import { findCollector } from "./servers/collector.ts";
 import { findCosign } from "./servers/cosign.ts";
 import { startDockerRegistry } from "./servers/docker-registry.ts";
 import { startKubernetes } from "./servers/kubernetes.ts";
@@ -95,6 +96,14 @@ const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
       const found = findArgo();
       if ("skipped" in found) return found;
       return { variables: { ESPALIER_TEST_ARGO: found.path }, stop: async () => undefined };
+    },
+  },
+  traces: {
+    tests: ["apps/server/src/mirrors/telling.test.ts"],
+    async start() {
+      const found = findCollector();
+      if ("skipped" in found) return found;
+      return { variables: { ESPALIER_TEST_COLLECTOR: found.path }, stop: async () => undefined };
     },
   },
   delivery: {

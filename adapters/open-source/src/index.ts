@@ -17,6 +17,8 @@ export { createMlrunsTracker, type MlrunsTracker } from "./mlruns-tracker.ts";
 export { type OciConfig, ociConfigSchema, ociManifest } from "./oci-config.ts";
 export type { RegistryCredentials } from "./oci-credentials.ts";
 export { createOciImageRegistry, isLoopback } from "./oci-image-registry.ts";
+export { createOpenlineageMirror, openlineageConfigSchema, openlineageManifest } from "./openlineage-mirror.ts";
+export { createOtlpTraceMirror, otlpConfigSchema, otlpManifest } from "./otlp-trace-mirror.ts";
 export { type RayConfig, rayConfigSchema, rayManifest } from "./ray-config.ts";
 export type { RayHost } from "./ray-place.ts";
 export { createRayStepRunner } from "./ray-step-runner.ts";

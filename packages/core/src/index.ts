@@ -319,6 +319,7 @@ export type {
   VersionStatus,
 } from "./ports/deployer.ts";
 export type { ImageRegistry, OciDescriptor, PutBlobOptions } from "./ports/image-registry.ts";
+export type { LineageMirror } from "./ports/lineage-mirror.ts";
 export type { LocalFile, LocalFiles, WriteIntoFolder } from "./ports/local-files.ts";
 export type { MetricSample, MetricsSink } from "./ports/metrics-sink.ts";
 export type { RegistryMirror, VersionContent } from "./ports/registry-mirror.ts";
@@ -326,6 +327,7 @@ export type { ScheduleEntry, Scheduler } from "./ports/scheduler.ts";
 export { Secret, type SecretStore } from "./ports/secret-store.ts";
 export type { CollectedOutputs, Staging, WorkOrder } from "./ports/staging.ts";
 export type { LocalWork, RemoteWork, StepRunner, StepSpec, StepStatus } from "./ports/step-runner.ts";
+export type { TraceMirror } from "./ports/trace-mirror.ts";
 export type { RemoteHome, RunContent, TrackerMirror } from "./ports/tracker-mirror.ts";
 export type {
   AttemptRow,
@@ -355,6 +357,9 @@ export {
 export { keysAt, type Salvaged, salvage } from "./schema-faults.ts";
 export { type ComponentDifference, type StackDifference, stackDifference } from "./stack-difference.ts";
 export { type DataStepContext, type StepEvent, stepEventSchema, stepVariables } from "./step-contract.ts";
+export { type LineageEvent, presentEvent, runEvents, stepEvents } from "./telling/openlineage.ts";
+export { type RunSpan, runSpans, stepSpans } from "./telling/spans.ts";
+export type { ToldRun } from "./telling/told-run.ts";
 export { defineTool, type OpenableComponent, type Ports, type Tool, type ToolHost } from "./tool.ts";
 export type {
   Lifecycle,

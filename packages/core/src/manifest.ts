@@ -13,6 +13,8 @@ export const componentSchema = z.enum([
   "compute",
   "tracking",
   "registry",
+  "lineage",
+  "traces",
   "packages",
   "delivery",
   "deploy",

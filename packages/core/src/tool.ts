@@ -4,11 +4,13 @@ import type { ArtifactStore } from "./ports/artifact-store.ts";
 import type { DataValidator } from "./ports/data-validator.ts";
 import type { Deployer } from "./ports/deployer.ts";
 import type { ImageRegistry } from "./ports/image-registry.ts";
+import type { LineageMirror } from "./ports/lineage-mirror.ts";
 import type { MetricsSink } from "./ports/metrics-sink.ts";
 import type { RegistryMirror } from "./ports/registry-mirror.ts";
 import type { Scheduler } from "./ports/scheduler.ts";
 import type { Secret, SecretStore } from "./ports/secret-store.ts";
 import type { StepRunner } from "./ports/step-runner.ts";
+import type { TraceMirror } from "./ports/trace-mirror.ts";
 import type { TrackerMirror } from "./ports/tracker-mirror.ts";
 
 /** The port behind each component that a stack opens. */
@@ -18,6 +20,8 @@ export interface Ports {
   compute: StepRunner;
   tracking: TrackerMirror;
   registry: RegistryMirror;
+  lineage: LineageMirror;
+  traces: TraceMirror;
   packages: ImageRegistry;
   deploy: Deployer;
   metrics: MetricsSink;

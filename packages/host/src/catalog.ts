@@ -154,6 +154,22 @@ export const catalog: Catalog = {
       });
     },
   },
+  lineage: {
+    openlineage: async () => {
+      const { createOpenlineageMirror, openlineageConfigSchema, openlineageManifest } = await openSource();
+      return defineTool("lineage", {
+        manifest: openlineageManifest,
+        config: openlineageConfigSchema,
+        create: createOpenlineageMirror,
+      });
+    },
+  },
+  traces: {
+    otlp: async () => {
+      const { createOtlpTraceMirror, otlpConfigSchema, otlpManifest } = await openSource();
+      return defineTool("traces", { manifest: otlpManifest, config: otlpConfigSchema, create: createOtlpTraceMirror });
+    },
+  },
   packages: {
     "oci-layout": async () => {
       const { createOciLayoutImageRegistry, ociLayoutConfigSchema, ociLayoutManifest } = await embedded();
@@ -231,10 +247,16 @@ export const catalog: Catalog = {
 };
 
 /** Components whose tool is a mirror of the record: where a stack names none, there is none. */
-export type MirrorComponent = "tracking" | "registry";
+export const mirrorComponents = ["tracking", "registry", "lineage", "traces"] as const;
+export type MirrorComponent = (typeof mirrorComponents)[number];
 
 /** What such a line means when it names no tool. */
-export const mirrorDefaults: Readonly<Record<MirrorComponent, string>> = { tracking: "mlflow", registry: "mlflow" };
+export const mirrorDefaults: Readonly<Record<MirrorComponent, string>> = {
+  tracking: "mlflow",
+  registry: "mlflow",
+  lineage: "openlineage",
+  traces: "otlp",
+};
 
 /** What a stack uses where it says nothing. */
 export const embeddedDefaults: Readonly<Record<Exclude<OpenableComponent, MirrorComponent>, string>> = {

@@ -1,7 +1,14 @@
 export { answersText, readAnswers } from "./advice/read-answers.ts";
 export { stackText } from "./advice/stack-text.ts";
 export type { DescribedTool } from "./all-manifests.ts";
-export { type Catalog, catalog, embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
+export {
+  type Catalog,
+  catalog,
+  embeddedDefaults,
+  type MirrorComponent,
+  mirrorComponents,
+  mirrorDefaults,
+} from "./catalog.ts";
 export { checkPipelineFile, checkProjectPipeline } from "./check-pipeline.ts";
 export { type CompactionResult, type DuckDb, type EmbeddedParts, loadEmbeddedParts } from "./embedded-parts.ts";
 export type { EndpointConfig } from "./endpoint-schema.ts";

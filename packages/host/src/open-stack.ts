@@ -16,7 +16,7 @@ import {
   type ToolHost,
   toEspalierError,
 } from "@espalier/core";
-import { embeddedDefaults, type MirrorComponent, mirrorDefaults } from "./catalog.ts";
+import { embeddedDefaults, type MirrorComponent, mirrorComponents, mirrorDefaults } from "./catalog.ts";
 import { entryPoint } from "./entry-points.ts";
 import { findTool } from "./find-tool.ts";
 import type { Project } from "./project.ts";
@@ -38,6 +38,8 @@ export interface OpenStack {
   /** The mirrors that the stack names. */
   readonly tracking: Ports["tracking"] | undefined;
   readonly registry: Ports["registry"] | undefined;
+  readonly lineage: Ports["lineage"] | undefined;
+  readonly traces: Ports["traces"] | undefined;
   /** What is wrong with it; empty in a stack that can do all it says. */
   readonly faults: readonly Fault[];
   /**
@@ -56,12 +58,11 @@ export interface StackContext {
 
 const singles = ["artifacts", "validator", "packages", "deploy", "metrics", "scheduler", "secrets"] as const;
 type Single = (typeof singles)[number] | MirrorComponent;
-const mirrors = ["tracking", "registry"] as const satisfies readonly MirrorComponent[];
 
 /** The components that a stack opens one tool for. */
 const namedIn = (stack: Project["stacks"][string]): Single[] => [
   ...singles,
-  ...mirrors.filter((component) => stack[component] !== undefined),
+  ...mirrorComponents.filter((component) => stack[component] !== undefined),
 ];
 
 /** INVALID_CONFIG when the project has no such stack. Reaches no network. */
@@ -131,6 +132,12 @@ export async function openStack(project: Project, name: string, context: StackCo
     },
     get registry() {
       return opened.has("registry") ? port("registry") : undefined;
+    },
+    get lineage() {
+      return opened.has("lineage") ? port("lineage") : undefined;
+    },
+    get traces() {
+      return opened.has("traces") ? port("traces") : undefined;
     },
     faults: [...opened].flatMap(([component, found]) =>
       "error" in found ? faultsOf(found.error, ["stacks", name, component]) : [],

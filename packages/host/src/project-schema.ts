@@ -24,6 +24,8 @@ export const stackSchema = z.strictObject({
   compute: z.record(nameSchema, computeChoiceSchema).optional().describe("What each `compute:` of a step means."),
   tracking: toolChoiceSchema.optional(),
   registry: toolChoiceSchema.optional(),
+  lineage: toolChoiceSchema.optional(),
+  traces: toolChoiceSchema.optional(),
   packages: toolChoiceSchema.optional(),
   delivery: toolChoiceSchema.optional(),
   deploy: toolChoiceSchema.optional(),

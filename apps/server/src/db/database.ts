@@ -63,7 +63,7 @@ export async function openDatabase(
     ),
     kind,
     projectId,
-    mirrors: { tracking: [], registry: [] },
+    mirrors: { tracking: [], registry: [], runs: [] },
     now: kind === "sqlite" ? sqliteNow : postgresNow,
     transaction: (work) => runTransaction(kysely, work),
   };

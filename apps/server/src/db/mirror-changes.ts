@@ -1,3 +1,4 @@
+import type { RunState, StepState } from "@espalier/core";
 import { nextNumber, type RecordDatabase, type RecordTransaction } from "./database.ts";
 import type { MetricPoint } from "./queries/metrics.ts";
 
@@ -23,10 +24,17 @@ export type RegistryChange =
   | { kind: "version"; subject: string }
   | { kind: "aliases"; subject: string };
 
+/** A pipeline's run (`subject`), or a step of it, has come to a state. */
+export type RunChange =
+  | { kind: "run-state"; subject: string; state: RunState }
+  | { kind: "step-state"; subject: string; step: string; state: StepState };
+
 /** Names of the mirrors that are told; empty where no stack has one. */
 export interface MirrorNames {
   tracking: readonly string[];
   registry: readonly string[];
+  /** Of lineage and traces. */
+  runs: readonly string[];
 }
 
 /** In the transaction of the change itself, so that neither is ever without the other. Costs nothing without mirrors. */
@@ -46,11 +54,19 @@ export async function noteRegistry(
   if (database.mirrors.registry.length > 0) await enqueue(database, transaction, database.mirrors.registry, change);
 }
 
+export async function noteRun(
+  database: RecordDatabase,
+  transaction: RecordTransaction,
+  change: RunChange,
+): Promise<void> {
+  if (database.mirrors.runs.length > 0) await enqueue(database, transaction, database.mirrors.runs, change);
+}
+
 async function enqueue(
   database: RecordDatabase,
   transaction: RecordTransaction,
   mirrors: readonly string[],
-  change: TrackingChange | RegistryChange,
+  change: TrackingChange | RegistryChange | RunChange,
 ): Promise<void> {
   const { kind, subject, ...content } = change;
   for (const mirror of mirrors) {

@@ -1,6 +1,13 @@
 import type { StackInfo } from "@espalier/contract";
 import { type OpenableComponent, pipelineDigest, type ToolManifest, toEspalierError } from "@espalier/core";
-import { checkStack, embeddedDefaults, findTool, loadPipelines, mirrorDefaults } from "@espalier/host";
+import {
+  checkStack,
+  embeddedDefaults,
+  findTool,
+  loadPipelines,
+  mirrorComponents,
+  mirrorDefaults,
+} from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
 import { readPipeline } from "../runs/read-pipeline.ts";
@@ -45,7 +52,7 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
   const stack = project.stacks[name] ?? {};
   const parent = project.config.stacks?.[name]?.extends;
   const components: Component[] = [];
-  const mirrors = (["tracking", "registry"] as const).filter((component) => stack[component] !== undefined);
+  const mirrors = mirrorComponents.filter((component) => stack[component] !== undefined);
   for (const component of [...(Object.keys(embeddedDefaults) as OpenableComponent[]), ...mirrors]) {
     if (component === "compute") {
       const computes = { default: {}, ...stack.compute };

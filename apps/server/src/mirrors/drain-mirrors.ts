@@ -1,14 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { toEspalierError } from "@espalier/core";
-import type { OpenStack } from "@espalier/host";
+import type { MirrorComponent, OpenStack } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { MirrorNames } from "../db/mirror-changes.ts";
 import type { OutboxRow } from "../db/queries/mirrors.ts";
 import { createArtifactFolders } from "../mlflow/artifacts/folders.ts";
 import { refuseItself } from "../transfer/refuse-itself.ts";
 import { deliverRegistry } from "./deliver-registry.ts";
+import { deliverLineage, deliverTraces } from "./deliver-runs.ts";
 import { deliverTracking } from "./deliver-tracking.ts";
-import { mirrorComponents, mirrorName } from "./mirror-status.ts";
+import { mirrorName, mirrorsOf } from "./mirror-status.ts";
 
 const changesAtOnce = 50;
 const pollMilliseconds = 500;
@@ -19,18 +20,18 @@ const mostRetrySeconds = 300;
 
 /** The mirrors of a stack, before anything changes. */
 export function mirrorNamesOf(plane: Pick<ControlPlane, "project">, stack: OpenStack): MirrorNames {
-  const components = mirrorComponents(plane.project.stacks[stack.name]);
-  const names = (component: "tracking" | "registry"): string[] =>
-    components.includes(component) ? [mirrorName(stack.name, component)] : [];
-  return { tracking: names("tracking"), registry: names("registry") };
+  const components = mirrorsOf(plane.project.stacks[stack.name]);
+  const names = (...some: MirrorComponent[]): string[] =>
+    some.flatMap((component) => (components.includes(component) ? [mirrorName(stack.name, component)] : []));
+  return { tracking: names("tracking"), registry: names("registry"), runs: names("lineage", "traces") };
 }
 
 /** Tells each mirror of the stack what is new, in order and at least once, until the control plane closes. */
 export function drainMirrors(plane: ControlPlane): Promise<void>[] {
-  return mirrorComponents(plane.project.stacks[plane.stack.name]).map((component) => drain(plane, component));
+  return mirrorsOf(plane.project.stacks[plane.stack.name]).map((component) => drain(plane, component));
 }
 
-async function drain(plane: ControlPlane, component: "tracking" | "registry"): Promise<void> {
+async function drain(plane: ControlPlane, component: MirrorComponent): Promise<void> {
   const { record, closing, logger } = plane;
   const mirror = mirrorName(plane.stack.name, component);
   const deliver = deliverer(plane, component, mirror);
@@ -83,7 +84,7 @@ async function drainOnce(
 
 function deliverer(
   plane: ControlPlane,
-  component: "tracking" | "registry",
+  component: MirrorComponent,
   mirror: string,
 ): (rows: readonly OutboxRow[]) => Promise<void> {
   const { record, stack, closing: signal, logger } = plane;
@@ -93,6 +94,7 @@ function deliverer(
       `not mirrored: ${what}`,
     );
   const shared = { record, mirror, signal, refused, folders: createArtifactFolders(plane) };
+  const told = { record, project: plane.project.name, signal, refused };
   const toldWhole = new Map<string, number>();
   const address = plane.project.stacks[stack.name]?.[component]?.with?.["tracking_uri"];
   return async (rows) => {
@@ -101,9 +103,15 @@ function deliverer(
     if (component === "tracking") {
       const { tracking } = stack;
       if (tracking !== undefined) await deliverTracking({ ...shared, tracker: tracking, toldWhole }, rows);
-    } else {
+    } else if (component === "registry") {
       const { registry } = stack;
       if (registry !== undefined) await deliverRegistry({ ...shared, registry }, rows);
+    } else if (component === "lineage") {
+      const { lineage } = stack;
+      if (lineage !== undefined) await deliverLineage({ ...told, lineage }, rows);
+    } else {
+      const { traces } = stack;
+      if (traces !== undefined) await deliverTraces({ ...told, traces }, rows);
     }
   };
 }

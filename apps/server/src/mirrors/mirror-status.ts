@@ -1,18 +1,18 @@
 import type { MirrorStatus } from "@espalier/contract";
-import type { ResolvedStack } from "@espalier/host";
+import { type MirrorComponent, mirrorComponents, type ResolvedStack } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 
 /** Names of the outboxes: one a mirror of each stack, for another stack's server knows other things. */
-export const mirrorName = (stack: string, component: "tracking" | "registry"): string => `${stack}/${component}`;
+export const mirrorName = (stack: string, component: MirrorComponent): string => `${stack}/${component}`;
 
-export function mirrorComponents(stack: ResolvedStack | undefined): ("tracking" | "registry")[] {
-  return (["tracking", "registry"] as const).filter((component) => stack?.[component] !== undefined);
+export function mirrorsOf(stack: ResolvedStack | undefined): MirrorComponent[] {
+  return mirrorComponents.filter((component) => stack?.[component] !== undefined);
 }
 
 /** The mirrors of the open stack, and how far each is. */
 export async function mirrorStatuses({ record, project, stack }: ControlPlane): Promise<MirrorStatus[]> {
   return Promise.all(
-    mirrorComponents(project.stacks[stack.name]).map(async (component) => {
+    mirrorsOf(project.stacks[stack.name]).map(async (component) => {
       const { deliveredAt, dueAt, ...status } = await record.mirrors.status(mirrorName(stack.name, component));
       return {
         ...status,

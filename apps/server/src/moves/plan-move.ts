@@ -185,6 +185,12 @@ async function remainingAfter({ project, record }: ControlPlane, from: string, t
       `The ${component} mirror of ${to} is told what changes from the first start on; what is on record now: espalier export ${other[component]?.uses ?? "mlflow"} <its address>`,
     );
   }
+  for (const component of ["lineage", "traces"] as const) {
+    if (other[component] === undefined || JSON.stringify(one[component]) === JSON.stringify(other[component])) continue;
+    remaining.push(
+      `The ${component} mirror of ${to} is told of runs from the first start on; earlier ones it is not told of`,
+    );
+  }
   if (usedBy(one, "secrets") !== usedBy(other, "secrets")) {
     remaining.push(`Secrets are kept by ${to}'s own store: espalier secret set <name>`);
   }

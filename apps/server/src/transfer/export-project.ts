@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { extname, join } from "node:path";
-import { type ArtifactRef, isEspalierError } from "@espalier/core";
+import { type ArtifactRef, isEspalierError, presentEvent } from "@espalier/core";
 import { loadMlflowParts } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import { createArtifactFolders } from "../mlflow/artifacts/folders.ts";
@@ -167,52 +166,11 @@ async function exportRuns(
       context.changed();
       const steps = await record.engine.steps(id);
       await writeWhole(join(folder, "runs", `${id}.json`), `${JSON.stringify({ run, steps }, undefined, 1)}\n`);
-      const outputs = steps.flatMap((step) =>
-        Object.entries(step.outputs ?? {}).map(([name, ref]) =>
-          dataset(project.name, `${run.pipeline.name}.${step.step}.${name}`, ref),
-        ),
-      );
-      const inputs = Object.entries(run.resolved).flatMap(([name, ref]) =>
-        ref === null ? [] : [dataset(project.name, name, ref)],
-      );
-      events.push(
-        JSON.stringify({
-          eventType:
-            run.state === "succeeded"
-              ? "COMPLETE"
-              : run.state === "cancelled"
-                ? "ABORT"
-                : run.state === "failed"
-                  ? "FAIL"
-                  : "RUNNING",
-          eventTime: new Date(run.finishedAt ?? run.createdAt).toISOString(),
-          run: { runId: uuidOf(id) },
-          job: { namespace: `espalier:${project.name}`, name: run.pipeline.name },
-          inputs,
-          outputs,
-          producer: "https://www.npmjs.com/package/espalier",
-          schemaURL: "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
-        }),
-      );
+      events.push(JSON.stringify(presentEvent({ project: project.name, run, steps, attempts: [] })));
     },
   );
   await writeWhole(join(folder, "lineage", "openlineage.jsonl"), events.map((event) => `${event}\n`).join(""));
   return { what: "pipeline runs and their lineage", source, here: events.length, equal: source === events.length };
-}
-
-function dataset(project: string, name: string, { digest }: ArtifactRef) {
-  const facet = {
-    _producer: "https://www.npmjs.com/package/espalier",
-    _schemaURL:
-      "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json#/$defs/DatasetVersionDatasetFacet",
-  };
-  return { namespace: `espalier:${project}`, name, facets: { version: { ...facet, datasetVersion: digest } } };
-}
-
-/** OpenLineage asks for UUIDs; the same run always has the same. */
-function uuidOf(id: string): string {
-  const hex = createHash("sha256").update(id).digest("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 async function eachListed<Item>(

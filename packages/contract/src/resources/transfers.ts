@@ -45,7 +45,7 @@ const prefix = z.string().max(200).default("");
 
 export const mirrorStatusSchema = z.object({
   mirror: z.string(),
-  component: z.enum(["tracking", "registry"]),
+  component: z.enum(["tracking", "registry", "lineage", "traces"]),
   /** Changes that wait. */
   pending: count,
   delivered: count,

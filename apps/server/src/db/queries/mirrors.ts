@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import type { RecordDatabase } from "../database.ts";
 import { fromJson, present } from "../json.ts";
-import type { MirrorNames, RegistryChange, TrackingChange } from "../mirror-changes.ts";
+import type { MirrorNames, RegistryChange, RunChange, TrackingChange } from "../mirror-changes.ts";
 
 export interface OutboxRow {
   number: number;
-  change: TrackingChange | RegistryChange;
+  change: TrackingChange | RegistryChange | RunChange;
 }
 
 export interface MirrorStatusRow {

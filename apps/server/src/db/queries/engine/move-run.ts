@@ -2,7 +2,7 @@ import { type EngineChange, type RunState, terminalRunStates } from "@espalier/c
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { toJson } from "../../json.ts";
-import { noteTracking } from "../../mirror-changes.ts";
+import { noteRun, noteTracking } from "../../mirror-changes.ts";
 import type { TrackingStatus } from "../experiments.ts";
 import { leavable, wrongState } from "./lease-guard.ts";
 import type { NewRunEvent } from "./run-events.ts";
@@ -52,5 +52,6 @@ export async function moveRun(
     .where("run_id", "=", runId)
     .execute();
   await noteTracking(database, transaction, { kind: "run", subject: runId });
+  await noteRun(database, transaction, { kind: "run-state", subject: runId, state: to });
   return [{ type: `run.${to}`, payload: { error: change.patch?.error } }];
 }

@@ -2,7 +2,7 @@ import { type EngineChange, EspalierError, terminalStepStates } from "@espalier/
 import { sql } from "kysely";
 import type { RecordDatabase, RecordTransaction } from "../../database.ts";
 import { toJson } from "../../json.ts";
-import { noteTracking } from "../../mirror-changes.ts";
+import { noteRun, noteTracking } from "../../mirror-changes.ts";
 import { leavable, wrongState } from "./lease-guard.ts";
 import type { NewRunEvent } from "./run-events.ts";
 
@@ -51,6 +51,8 @@ export async function moveStep(
   }
   const { reason, error, cachedFrom } = patch;
   if (cachedFrom !== undefined && cachedFrom !== "") await tagCached(database, transaction, runId, change, cachedFrom);
+  if (change.branch === -1 && (to === "running" || terminalStepStates.includes(to)))
+    await noteRun(database, transaction, { kind: "step-state", subject: runId, step: change.step, state: to });
   return [{ type: `step.${to}`, step: change.step, branch: change.branch, payload: { reason, error, cachedFrom } }];
 }
 

@@ -152,7 +152,7 @@ describeOnBoth("imports and mirrors in the record", await startPostgres(), ({ op
     const change = { kind: "run", subject: "r0" } as const;
     await database.transaction((transaction) => noteTracking(database, transaction, change));
     expect(await mirrors.next("s/tracking", 10)).toEqual([]);
-    mirrors.tell({ tracking: ["s/tracking"], registry: ["s/registry"] });
+    mirrors.tell({ tracking: ["s/tracking"], registry: ["s/registry"], runs: [] });
     const points = [{ key: "a", value: Number.NaN, step: 2n ** 60n, timestamp: 5 }];
     await database.transaction(async (transaction) => {
       await noteTracking(database, transaction, { kind: "run", subject: "r1" });
