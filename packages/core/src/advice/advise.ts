@@ -3,6 +3,7 @@ import { type Answers, levelOf, repairersOf } from "./answers.ts";
 import { type Place, places } from "./candidates.ts";
 import { contradictions } from "./contradictions.ts";
 import { type Flip, flipOf } from "./flip.ts";
+import { misfitsOf, requireKnownNames } from "./known-names.ts";
 import { monthlyDollars } from "./money.ts";
 import type { Range } from "./ownership.ts";
 import { type Ranked, type Ranking, type RankOptions, rank } from "./rank.ts";
@@ -58,6 +59,7 @@ const priceAgeMonths = 12;
  */
 export function advise(options: RankOptions): WholeAdvice {
   const { answers, today } = options;
+  requireKnownNames(options);
   const conflicts = contradictions(answers, today);
   if (conflicts.length > 0) {
     throw new EspalierError("INVALID_INPUT", conflicts.map(({ message }) => message).join(" "), {
@@ -209,13 +211,12 @@ function warningsOf(advice: readonly Advice[], { tools, answers, today }: RankOp
     found.push(`No manifest says anything of ${one} (bounds.compliance): ask each provider.`);
   }
   const { residency } = answers.bounds;
-  if (
-    residency !== undefined &&
-    residency !== "on-premises" &&
-    advice.some(({ choice }) => choice.candidate.ownership?.place === "cloud")
-  ) {
-    found.push(`Choose a region in ${residency} for every cloud service (bounds.residency).`);
+  if (residency !== undefined && residency !== "on-premises") {
+    found.push(
+      `No manifest says in which regions a tool can keep data: choose one in ${residency} for every service that is not on this machine (bounds.residency).`,
+    );
   }
+  found.push(...misfitsOf(tools, answers));
   if (answers.work.latency_milliseconds !== undefined && answers.work.serving === "online") {
     found.push(
       `No manifest promises a latency; measure ${answers.work.latency_milliseconds} ms with your model (work.latency_milliseconds).`,

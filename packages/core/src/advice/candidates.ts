@@ -91,7 +91,8 @@ export function candidatesFor(place: Place, tools: readonly ToolManifest[], answ
     return {
       kind: "tool",
       name: tool.tool,
-      provider: tool.provider,
+      // S3 with AWS is AWS: where it runs with the team, the team says whose it is.
+      provider: inUse?.provider ?? tool.provider,
       skills: tool.skills,
       ownership: inUse === undefined || tool.ownership === undefined ? tool.ownership : asOwned(tool.ownership, inUse),
       verified: tool.verified,

@@ -34,6 +34,13 @@ export function contradictions(answers: Answers, today: string): Contradiction[]
       message: `A budget of 0 and only ${named} exclude each other: their services are paid by use.`,
     });
   }
+  for (const [index, provider] of (bounds.providers ?? []).entries()) {
+    if (!bounds.refused.includes(provider)) continue;
+    found.push({
+      at: [`bounds.providers[${index}]`, "bounds.refused"],
+      message: `${provider} is refused, and among those that may be used.`,
+    });
+  }
   for (const [index, { tool, provider }] of running.entries()) {
     if (!isCloud(provider)) continue;
     const place = `running[${index}]`;

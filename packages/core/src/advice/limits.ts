@@ -36,15 +36,14 @@ const limits: readonly Limit[] = [
     bounds.residency === "on-premises" && ownership?.place === "cloud"
       ? { at: "bounds.residency", because: `data must stay on premises, and ${name} keeps it in a cloud` }
       : undefined,
-  ({ provider, name, kind, running }, { bounds }) =>
-    kind === "tool" &&
-    running === undefined &&
+  ({ provider, name, kind }, { bounds }) =>
+    (kind === "tool" || kind === "keep") &&
     bounds.providers !== undefined &&
     provider !== "embedded" &&
     !bounds.providers.includes(provider ?? "custom")
       ? {
           at: "bounds.providers",
-          because: `${name} is ${provider}, and only ${bounds.providers.join(", ")} may be used`,
+          because: `${name} is ${provider ?? "of no provider that the answers name"}, and only ${bounds.providers.join(", ")} may be used`,
         }
       : undefined,
   ({ name, provider }, { bounds }) =>
