@@ -49,6 +49,16 @@ describe("espalier advise", () => {
     expect(JSON.parse(out).error).toMatchObject({ code: "INVALID_INPUT", at: "bounds.air_gapped, bounds.providers" });
   });
 
+  it("refuses names that no stack can have, and days that are none, before anything is written", async () => {
+    await writeFile(join(folder, "good.yaml"), valid);
+    for (const name of ["../x", "", "a b", "__proto__"]) {
+      const { code, out } = await espalier("advise", "--from", "good.yaml", "--json", "--write", name);
+      expect([code, JSON.parse(out).error.at]).toEqual([2, "--write"]);
+    }
+    const { code, out } = await espalier("advise", "--from", "good.yaml", "--json", "--today", "2026-02-31");
+    expect([code, JSON.parse(out).error.at]).toEqual([2, "--today"]);
+  });
+
   it("says how to give answers when there are none", async () => {
     const { code, err } = await espalier("advise");
     expect(code).toBe(6);

@@ -41,7 +41,8 @@ function linesOf(advice: Advice, showAll: boolean): string[] {
   for (const reason of reasons) lines.push(`  ${reasonLine(reason)}`);
   if (runnerUp !== undefined) {
     const against = showAll ? runnerUp.reasons : decisive(runnerUp, choice);
-    lines.push(`  ${colors.dim(`${runnerUp.candidate.name} instead:`)}`);
+    const head = against.length === 0 ? "is as good by every criterion" : "instead:";
+    lines.push(`  ${colors.dim(`${runnerUp.candidate.name} ${head}`)}`);
     for (const reason of against) lines.push(`    ${colors.dim(reasonLine(reason))}`);
   }
   for (const { candidate, exclusions } of ranking.excluded) {

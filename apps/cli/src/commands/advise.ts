@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Answers, advise, EspalierError, type WholeAdvice } from "@espalier/core";
+import { type Answers, advise, EspalierError, nameSchema, type WholeAdvice } from "@espalier/core";
 import { readAnswers, stackText, toolManifests } from "@espalier/host";
 import type { Command } from "commander";
 import { parseDocument } from "yaml";
@@ -38,11 +38,12 @@ export function command(): Command {
 async function run(options: AdviseOptions): Promise<void> {
   const folder = resolve(options.project ?? process.cwd());
   if (options.review !== undefined) return review(folder, options.review, options);
+  if (options.write !== undefined) requireStackName(options.write);
   const path = options.from ?? join(folder, "advice.yaml");
   const answers = await answersOf(path, options);
   if (answers === undefined) return;
   const today = options.today ?? new Date().toISOString().slice(0, 10);
-  if (!/^\d{4}-\d\d-\d\d$/.test(today) || Number.isNaN(Date.parse(today))) {
+  if (!/^\d{4}-\d\d-\d\d$/.test(today) || !isDay(today)) {
     throw new EspalierError("INVALID_INPUT", `"${today}" is no day`, {
       at: "--today",
       hint: "For example: 2026-11-27.",
@@ -54,12 +55,25 @@ async function run(options: AdviseOptions): Promise<void> {
   const written = await writeWhatIsAsked(folder, options, whole, answers, today);
   if (options.json) return printJson({ ...whole, stack: text, written });
   printAdvice(whole, options.all ?? false);
-  printLine(
-    text.includes("{}") ? "\nthe stack: nothing to write, what comes with Espalier is it" : `\n${text.trimEnd()}`,
-  );
+  printLine(text.includes("{}") ? "\nthe stack: empty, what comes with Espalier is it" : `\n${text.trimEnd()}`);
   for (const file of written) printLine(`written: ${file}`);
   if (written.length === 0)
     printLine("\nnext: --record writes a decision to commit, --write <stack> the stack, --all every criterion");
+}
+
+/** The rule of espalier.yaml, before anything is written there. */
+function requireStackName(name: string): void {
+  if (nameSchema.safeParse(name).success && !(name in Object.prototype)) return;
+  throw new EspalierError("INVALID_INPUT", `"${name}" can not be the name of a stack`, {
+    at: "--write",
+    hint: "Letters, digits, - and _, such as: advised.",
+  });
+}
+
+/** `Date.parse` takes the 31st of February for a day of March. */
+function isDay(text: string): boolean {
+  const time = Date.parse(text);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
 
 async function answersOf(path: string, { look = [], from, json }: AdviseOptions): Promise<Answers | undefined> {

@@ -10,6 +10,7 @@ default_stack: here
 stacks:
   here: { artifacts: { uses: filesystem, with: { path: ./one } } }
   there: { artifacts: { uses: filesystem, with: { path: ./two } } }
+  never: { artifacts: { uses: filesystem, with: { path: ./never } } }
   beside: { artifacts: { uses: filesystem, with: { path: ./one } } }
 `,
   "pipelines/make.yaml": `
@@ -47,6 +48,9 @@ test("everything on record goes over, verified, and a run on the other stack is 
   expect(done.verified).toBeGreaterThanOrEqual(done.objects);
   const again = await moved(client, "here", "there");
   expect(again).toMatchObject({ state: "done", artifacts: plan.artifacts, held: plan.artifacts, objects: 0, bytes: 0 });
+  // From a store that never had any of it, and where all of it is already.
+  const back = await moved(client, "never", "here");
+  expect(back).toMatchObject({ state: "done", artifacts: plan.artifacts, held: plan.artifacts, objects: 0, failed: 0 });
 
   await plane.close();
   await rm(join(project, "one"), { recursive: true });

@@ -1,5 +1,5 @@
 import type { ArtifactRef } from "../artifact.ts";
-import { EspalierError } from "../errors.ts";
+import { EspalierError, isEspalierError } from "../errors.ts";
 import type { ArtifactStore } from "../ports/artifact-store.ts";
 import { blobKey, digestOfKey } from "./keys.ts";
 import { createObjects, openBlob } from "./objects.ts";
@@ -27,7 +27,11 @@ export async function copyArtifact(
 ): Promise<Copied> {
   const [source, target] = [createObjects(from), createObjects(to)];
   const copied: Copied = { objects: 0, bytes: 0 };
-  const keys = await keysOfArtifact(source, ref);
+  const keys = await keysOfArtifact(source, ref).catch((error: unknown) => {
+    // The source may never have had it (a move back from where only some of it went): then what the target holds is asked.
+    if (!isEspalierError(error) || error.code !== "NOT_FOUND" || !held?.has(blobKey(ref.digest))) throw error;
+    return keysOfArtifact(target, ref);
+  });
   // What makes the rest findable comes after it, so that a copy that was cut off never looks whole.
   const root = blobKey(ref.digest);
   const comesLast = (key: string): boolean => key.startsWith("layouts/") || key === root;

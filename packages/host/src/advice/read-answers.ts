@@ -13,7 +13,7 @@ export async function readAnswers(path: string): Promise<Answers> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== "ENOENT" && code !== "EISDIR" && code !== "EACCES") throw error;
-    throw new EspalierError("NOT_FOUND", `There are no answers to read in ${shown} (${code})`, {
+    throw new EspalierError(code === "EACCES" ? "PERMISSION_DENIED" : "NOT_FOUND", whyUnread(code, shown), {
       at: shown,
       hint: "Run `espalier advise` in a terminal to be asked, or give a file by --from.",
       cause: error,
@@ -22,8 +22,18 @@ export async function readAnswers(path: string): Promise<Answers> {
   const document = readYamlDocument(text, shown);
   const { faults, value } =
     document.faults.length > 0 ? document : salvage(answersSchema, document.value, "INVALID_INPUT");
-  if (faults.length > 0) throw faultsError(placed(faults, document.locate), `the answers in ${shown}`);
+  if (faults.length > 0)
+    throw faultsError(
+      // YAML that is none is a fault of the input here, as all others are.
+      placed(faults, document.locate).map((fault) => ({ ...fault, code: "INVALID_INPUT" })),
+      shown,
+    );
   return value as Answers;
+}
+
+function whyUnread(code: string | undefined, shown: string): string {
+  if (code === "EISDIR") return `${shown} is a folder, and no file of answers`;
+  return code === "EACCES" ? `${shown} may not be read` : `There are no answers in ${shown}: it is not there`;
 }
 
 /** As `readAnswers` reads them. */
