@@ -18,6 +18,7 @@ export function requirePair(text: string): { from: string; to: string } {
   });
 }
 
+/** Its problems are told as errors, by whoever prints this. */
 export function movePlanLines({
   from,
   to,
@@ -27,7 +28,6 @@ export function movePlanLines({
   missing,
   freeBytes,
   remaining,
-  problems,
   dollarsAMonth,
   time,
 }: MovePlan): string[] {
@@ -39,11 +39,7 @@ export function movePlanLines({
     sameStore
       ? "  to carry    nothing: both keep their artifacts in one place"
       : `  to carry    ${count(missing.artifacts)} artifacts, at most ${formatBytes(missing.bytes)}${free}`,
-    ...(time === undefined
-      ? []
-      : [
-          `  time        ${formatSeconds(1000 * time.low)} to ${formatSeconds(1000 * time.high)}, assuming ${time.assumed}`,
-        ]),
+    ...(time === undefined ? [] : [`  time        ${timeWords(time)}, assuming ${time.assumed}`]),
     ...(sameStore
       ? []
       : [
@@ -51,9 +47,9 @@ export function movePlanLines({
         ]),
     "  stays       runs, models, schedules and lineage: they are the record's, which no stack owns",
     ...remaining.map((line) => `  ${colors.yellow("by hand")}     ${line}`),
-    ...problems.flatMap(({ message, at, hint }) => [
-      `  ${colors.red("✗")} ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`,
-      ...(hint === undefined ? [] : [`    ${colors.cyan("next")} ${hint}`]),
-    ]),
   ];
+}
+
+function timeWords({ low, high }: NonNullable<MovePlan["time"]>): string {
+  return high < 1 ? "under a second" : `${formatSeconds(1000 * low)} to ${formatSeconds(1000 * high)}`;
 }

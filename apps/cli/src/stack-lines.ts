@@ -1,5 +1,11 @@
 import type { StackInfo } from "@espalier/contract";
-import { type ComponentDifference, EspalierError, type StackDifference, stackDifference } from "@espalier/core";
+import {
+  type ComponentDifference,
+  EspalierError,
+  rangeText,
+  type StackDifference,
+  stackDifference,
+} from "@espalier/core";
 import colors from "picocolors";
 import { tableLines } from "./terminal/output.ts";
 
@@ -29,16 +35,30 @@ export function differenceLines(items: readonly StackInfo[], from: string, to: s
     component.milestone,
     component.name === undefined ? component.component : `${component.component} ${component.name}`,
     component.from?.tool ?? "none",
-    component.changed ? colors.bold(component.to?.tool ?? "none") : "the same",
+    toolOf(component),
     component.changed ? verifiedOf(other, component) : "",
   ]);
   return [
     ...tableLines(["", "component", from, to, `verified in ${to}`], rows),
     ...difference.components.flatMap(changesOf),
+    ...[from, to].flatMap((name) => problemLines(chooseStack(items, name))),
     "",
     `to learn: ${difference.skillsToLearn.join(", ") || "nothing"}`,
     `no longer needed: ${difference.skillsNoLongerNeeded.join(", ") || "nothing"}`,
   ];
+}
+
+function toolOf({ changed, settingsDiffer, to }: ComponentDifference): string {
+  if (changed) return colors.bold(to?.tool ?? "none");
+  return settingsDiffer ? "the same, set up otherwise" : "the same";
+}
+
+function problemLines({ name, problems }: StackInfo): string[] {
+  return problems.flatMap(({ message, at, hint }) => [
+    "",
+    `${colors.red("✗")} ${name}: ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`,
+    ...(hint === undefined ? [] : [`  ${colors.cyan("next")} ${hint}`]),
+  ]);
 }
 
 function verifiedOf(stack: StackInfo, { component, to }: ComponentDifference): string {
@@ -56,5 +76,17 @@ function changesOf({ component, name, from, to, changed, gained, lost, newLosses
     ...(lost.length === 0 ? [] : [`  ${colors.yellow("lost")}: ${lost.join(", ")}`]),
     ...newLosses.map((loss) => `  ${colors.yellow("mind")}: ${loss}`),
     ...cost,
+    ...(to === undefined ? [] : ownershipLines(to)),
+  ];
+}
+
+const held = ["not at all: standard formats", "leaving takes days", "leaving takes weeks", "leaving takes months"];
+
+function ownershipLines({ tool, ownership }: NonNullable<ComponentDifference["to"]>): string[] {
+  if (ownership === undefined) return [`  owning it: the manifest of ${tool} does not say`];
+  const { setUpHours, hoursAMonth, dollarsAMonth, lockIn, wayOut, source, asOf } = ownership;
+  return [
+    `  owning it: ${rangeText(setUpHours)} hours to set up, then ${rangeText(hoursAMonth)} hours and ${rangeText(dollarsAMonth)} $ a month (${source}, ${asOf})`,
+    `  locked in: ${held[lockIn]}; the way out: ${wayOut}`,
   ];
 }

@@ -1,3 +1,4 @@
+import type { Ownership } from "./advice/ownership.ts";
 import type { ComponentName, ToolManifest } from "./manifest.ts";
 
 /** What of a manifest a comparison reads. */
@@ -8,6 +9,8 @@ export type ComparedTool = Pick<
   /** Of a compute, since a stack may have several; absent for all other components. */
   name?: string | undefined;
   losses: readonly string[];
+  ownership?: Ownership | undefined;
+  settingsDigest?: string | undefined;
 };
 
 /** One component, or one compute by its name, of two stacks; a side that has none of it is absent. */
@@ -18,6 +21,8 @@ export interface ComponentDifference {
   from?: ComparedTool;
   to?: ComparedTool;
   changed: boolean;
+  /** The same tool, set up in another way: another folder, bucket or address. */
+  settingsDiffer: boolean;
   /** What the tool of `to` can do and that of `from` can not, in the words of their manifests, and the other way round. */
   gained: string[];
   lost: string[];
@@ -67,6 +72,7 @@ function differenceOf(
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     changed: from?.tool !== to?.tool || from?.provider !== to?.provider,
+    settingsDiffer: from?.tool === to?.tool && from?.settingsDigest !== to?.settingsDigest,
     gained: without(to?.capabilities ?? [], from?.capabilities ?? []),
     lost: without(from?.capabilities ?? [], to?.capabilities ?? []),
     newLosses: without(to?.losses ?? [], from?.losses ?? []),

@@ -2,7 +2,7 @@ import type { EndpointPlan, Plan } from "@espalier/contract";
 import { isEspalierError } from "@espalier/core";
 import type { Command } from "commander";
 import colors from "picocolors";
-import { movePlanLines, stackPair } from "../move-lines.ts";
+import { movePlanLines, requirePair } from "../move-lines.ts";
 import { projectCommand } from "../project-command.ts";
 import { type RunRequestOptions, runRequest, withRunOptions } from "../run-request.ts";
 import { type Session, withSession } from "../session.ts";
@@ -24,8 +24,7 @@ export function command(): Command {
 }
 
 async function plan(pipeline: string | undefined, options: PlanOptions): Promise<void> {
-  const pair = stackPair(pipeline);
-  if (pair !== undefined) return planMove(pair, options);
+  if (pipeline?.includes("..")) return planMove(requirePair(pipeline), options);
   await withSession({ ...options, looksOnly: true }, async ({ client }) => {
     // Of a pipeline that is named, only that is asked.
     const { endpoints } = pipeline === undefined ? await client.call("plan.endpoints", {}) : { endpoints: [] };
@@ -48,7 +47,9 @@ async function planMove({ from, to }: { from: string; to: string }, options: Pla
     const { items } = await client.call("project.stacks");
     if (options.json) printJson({ ...compareStacks(items, from, to), data });
     else {
-      for (const line of differenceLines(items, from, to)) printLine(line);
+      // What is wrong with either is in the move's own problems.
+      const tools = items.map((item) => ({ ...item, problems: [] }));
+      for (const line of differenceLines(tools, from, to)) printLine(line);
       printLine("");
       for (const line of movePlanLines(data)) printLine(line);
     }
@@ -118,6 +119,11 @@ function forecastLines(
     `${names.slice(0, 5).join(", ")}${names.length > 5 ? `, and ${names.length - 5} more` : ""}`;
   const without = unknownSteps.length === 0 ? "" : `, without ${named(unknownSteps)}, which never ran`;
   const unpriced = unpricedSteps.length === 0 ? "" : `, without ${named(unpricedSteps)}, whose price is not known`;
+  if (unknownSteps.length === running.length && unpricedSteps.length === 0 && dollars === 0) {
+    return [
+      `${running.length} of ${steps.length} steps would run: how long is not known, since none of them ever ran; 0.00 $`,
+    ];
+  }
   return [
     `${running.length} of ${steps.length} steps would run: about ${formatSeconds(seconds * 1000)}${without}; ${dollars.toFixed(2)} $${unpriced}`,
   ];

@@ -1,5 +1,12 @@
+import { createHash } from "node:crypto";
 import type { StackInfo } from "@espalier/contract";
-import { type OpenableComponent, pipelineDigest, type ToolManifest, toEspalierError } from "@espalier/core";
+import {
+  canonicalJson,
+  type OpenableComponent,
+  pipelineDigest,
+  type ToolManifest,
+  toEspalierError,
+} from "@espalier/core";
 import {
   checkStack,
   embeddedDefaults,
@@ -56,12 +63,14 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
   for (const component of [...(Object.keys(embeddedDefaults) as OpenableComponent[]), ...mirrors]) {
     if (component === "compute") {
       const computes = { default: {}, ...stack.compute };
-      for (const [compute, { uses }] of Object.entries<{ uses?: string | undefined }>(computes)) {
-        components.push({ ...(await toolInfo(project.directory, component, uses)), name: compute });
+      for (const [compute, { uses, with: settings }] of Object.entries<{ uses?: string; with?: unknown }>(computes)) {
+        const info = await toolInfo(project.directory, component, uses);
+        components.push({ ...info, name: compute, ...digestOfSettings(settings) });
       }
       continue;
     }
-    components.push(await toolInfo(project.directory, component, stack[component]?.uses));
+    const info = await toolInfo(project.directory, component, stack[component]?.uses);
+    components.push({ ...info, ...digestOfSettings(stack[component]?.with) });
   }
   return {
     name,
@@ -77,6 +86,11 @@ async function stackInfo({ project }: ControlPlane, name: string): Promise<Stack
   };
 }
 
+function digestOfSettings(settings: unknown): Pick<Component, "settingsDigest"> {
+  if (settings === undefined) return {};
+  return { settingsDigest: createHash("sha256").update(canonicalJson(settings)).digest("hex") };
+}
+
 async function toolInfo(
   directory: string,
   component: OpenableComponent,
@@ -84,8 +98,19 @@ async function toolInfo(
 ): Promise<Component> {
   try {
     const { manifest } = await findTool(component, uses, directory, `stacks.${component}`);
-    const { tool, provider, milestone, capabilities, skills, cost, losses = [] } = manifest;
-    return { component, tool, provider, verified: labelOf(manifest), milestone, capabilities, skills, cost, losses };
+    const { tool, provider, milestone, capabilities, skills, cost, losses = [], ownership } = manifest;
+    return {
+      component,
+      tool,
+      provider,
+      verified: labelOf(manifest),
+      milestone,
+      capabilities,
+      skills,
+      cost,
+      losses,
+      ...(ownership === undefined ? {} : { ownership }),
+    };
   } catch (error) {
     const verified = toEspalierError(error).message;
     const unknown = {

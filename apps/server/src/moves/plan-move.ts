@@ -80,7 +80,11 @@ export async function planMove(plane: ControlPlane, from: string, to: string): P
     : await withStack(plane, to, async ({ artifactStore }) => {
         await requireOurs(artifactStore, await record.settings.databaseId(), to);
         return keysHeldBy(artifactStore);
-      }).catch((error: unknown) => void problem(error));
+      }).catch((error: unknown) => {
+        problem(error);
+        // A store that can not be asked may lack all of it.
+        return new Set<string>();
+      });
   for await (const ref of recordedArtifacts(plane)) {
     plan.artifacts += 1;
     plan.bytes += ref.size;

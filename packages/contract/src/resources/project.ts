@@ -1,4 +1,4 @@
-import { componentSchema, pipelineSchema, providerSchema, scheduleSchema } from "@espalier/core";
+import { componentSchema, ownershipSchema, pipelineSchema, providerSchema, scheduleSchema } from "@espalier/core";
 import { z } from "zod";
 import { apiPrefix, defineRoutes, digestSchema, pageOf } from "../route.ts";
 
@@ -31,6 +31,10 @@ export const stackInfoSchema = z.object({
       skills: z.array(z.string()),
       cost: z.object({ money: z.string(), operations: z.string() }),
       losses: z.array(z.string()),
+      /** What owning it takes, how fast it is held (0 to 3) and the way out; absent where its manifest does not say. */
+      ownership: ownershipSchema.optional(),
+      /** Of its settings in the stack; absent where it has none. Equal settings have equal digests. */
+      settingsDigest: z.string().optional(),
     }),
   ),
   /** What is wrong with its tools and their settings; empty in a stack that can do all it says. */
