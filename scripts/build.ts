@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { bundleServing } from "./bundle-serving.ts";
 import { directImports } from "./direct-imports.ts";
 
@@ -26,6 +26,18 @@ const alias = Object.fromEntries(
     .map(([folder, manifest]) => [manifest.name, join(folder, "src/index.ts")]),
 );
 
+/** Loaded by every command, as seventy files with all its languages: inside it starts sooner. It stays a dependency, for its types and licence. */
+const inside = new Set(["zod"]);
+const external: Plugin = {
+  name: "libraries-are-dependencies",
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      if (kind === "entry-point" || path.startsWith("@espalier/") || path.startsWith("node:")) return undefined;
+      return inside.has(path) ? undefined : { path, external: true };
+    });
+  },
+};
+
 const result = await build({
   absWorkingDir: root,
   entryPoints: {
@@ -44,9 +56,8 @@ const result = await build({
   format: "esm",
   platform: "node",
   target: "node24",
-  packages: "external",
   alias,
-  plugins: [directImports(alias)],
+  plugins: [external, directImports(alias)],
   chunkNames: "chunk-[hash]",
   metafile: true,
   logLevel: "warning",
@@ -60,8 +71,9 @@ for (const manifest of manifests.values()) {
   }
 }
 const optional = new Set([...manifests.values()].flatMap((manifest) => Object.keys(manifest.peerDependencies ?? {})));
-const imported = new Set(
-  Object.values(result.metafile.outputs)
+const imported = new Set([
+  ...inside,
+  ...Object.values(result.metafile.outputs)
     .flatMap((output) => output.imports)
     .filter((entry) => entry.external === true && !entry.path.startsWith("node:"))
     .map((entry) =>
@@ -70,7 +82,7 @@ const imported = new Set(
         .slice(0, entry.path.startsWith("@") ? 2 : 1)
         .join("/"),
     ),
-);
+]);
 const dependencies: Record<string, string> = {};
 for (const name of [...imported].sort()) {
   if (optional.has(name)) continue;
