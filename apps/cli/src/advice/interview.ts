@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { cancel, confirm, intro, isCancel, multiselect, outro, select, text } from "@clack/prompts";
 import { type Answers, answersSchema, EspalierError, knownSkills } from "@espalier/core";
+import { readAnswers } from "@espalier/host";
 import { stringify } from "yaml";
 import { type Found, lookAt } from "./look-around.ts";
 
@@ -19,8 +20,9 @@ export async function interview(path: string, found: readonly Found[]): Promise<
     running: await askRunning(found),
     niche: await askNiche(),
   };
-  const checked = answersSchema.parse(answers);
+  // Kept before they are checked: nobody answers all of it twice.
   await writeFile(path, stringify(answers));
+  const checked = await readAnswers(path);
   outro(`Kept in ${path}. Change it there, or weigh otherwise by \`weights:\`, and run \`espalier advise\` again.`);
   return checked;
 }
@@ -29,7 +31,13 @@ async function askPeople(): Promise<Answers["people"]> {
   const people: Answers["people"] = [];
   do {
     const name = await answer(
-      text({ message: people.length === 0 ? "Who is on the team? One name" : "The next name" }),
+      text({
+        message: people.length === 0 ? "Who is on the team? One name" : "The next name",
+        validate: (typed = "") => {
+          if (typed.trim() === "") return "A name";
+          return people.some(({ name }) => name === typed.trim()) ? `${typed} is on the team already` : undefined;
+        },
+      }),
     );
     const used = await many(`Which of these has ${name} used?`, Object.keys(knownSkills));
     const runs = used.length === 0 ? [] : await many(`Which does ${name} run day by day?`, used);
@@ -58,9 +66,16 @@ async function askWork(): Promise<Record<string, unknown>> {
     gpus: await number("How many GPUs does it need?", 0),
     models: await number("How many models?", 1),
     serving,
-    ...(serving === "online" ? { requests_a_second: await number("How many requests a second at most?", 10) } : {}),
+    ...(serving === "online" ? await askOnline() : {}),
     retraining: (await answer(confirm({ message: "Are models retrained on a schedule?" }))) ? "scheduled" : "by hand",
+    ...(await given("by", "By which day must it run? Such as 2027-03-31 (leave empty: no such day)", isDay)),
   };
+}
+
+async function askOnline(): Promise<Record<string, number>> {
+  const requests = await number("How many requests a second at most?", 10);
+  const latency = await number("Within how many milliseconds? (leave empty: no bound)", undefined);
+  return { requests_a_second: requests, ...(latency ? { latency_milliseconds: latency } : {}) };
 }
 
 async function askBounds(): Promise<Record<string, unknown>> {
@@ -68,6 +83,12 @@ async function askBounds(): Promise<Record<string, unknown>> {
     confirm({ message: "Is there no network to the outside (an air gap)?", initialValue: false }),
   );
   const staysHere = await answer(confirm({ message: "Must data stay on premises?", initialValue: isAirGapped }));
+  const region = staysHere
+    ? {}
+    : await given("residency", "In which region must data stay, such as eu? (leave empty: anywhere)");
+  const compliance = await answer(
+    text({ message: "Which rules apply, such as GDPR, HIPAA? With commas (leave empty: none)", defaultValue: "" }),
+  );
   const lockIn = await answer(
     select({
       message: "How much lock-in is tolerated?",
@@ -84,13 +105,39 @@ async function askBounds(): Promise<Record<string, unknown>> {
   const who = await answer(text({ message: "Who approves a new service? (leave empty: nobody)", defaultValue: "" }));
   return {
     air_gapped: isAirGapped,
-    ...(staysHere ? { residency: "on-premises" } : {}),
+    ...(staysHere ? { residency: "on-premises" } : region),
+    compliance: words(compliance),
     lock_in: lockIn,
     refused,
     ...(budget === undefined ? {} : { budget_dollars_a_month: budget }),
     ...(who === "" ? {} : { approval: { who, weeks: await number("How many weeks does that take?", 4) } }),
   };
 }
+
+/** What was answered under its name; nothing where the answer is empty. */
+async function given(
+  name: string,
+  message: string,
+  check: (value: string) => string | undefined = () => undefined,
+): Promise<Record<string, string>> {
+  const value = await answer(
+    text({
+      message,
+      defaultValue: "",
+      validate: (typed) => (typed === undefined || typed === "" ? undefined : check(typed)),
+    }),
+  );
+  return value === "" ? {} : { [name]: value };
+}
+
+const isDay = (value: string): string | undefined =>
+  answersSchema.shape.work.shape.by.safeParse(value).success ? undefined : "A day such as 2027-03-31";
+
+const words = (text: string): string[] =>
+  text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
 
 async function askRunning(found: readonly Found[]): Promise<unknown[]> {
   const seen = [...found];

@@ -45,6 +45,12 @@ export function AnswersForm({
   );
 }
 
+const wordsOf = (text: string): string[] =>
+  text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+
 function Work({
   work,
   change,
@@ -91,12 +97,28 @@ function Work({
             onChange={(value = 0) => change({ requests_a_second: value })}
           />
         )}
+        {work.serving === "online" && (
+          <NumberField
+            isOptional
+            label="Within milliseconds"
+            value={work.latency_milliseconds}
+            onChange={(value) => change({ latency_milliseconds: value === 0 ? undefined : value })}
+          />
+        )}
         <Choice
           label="Models are retrained"
           value={work.retraining}
           values={["by hand", "scheduled"]}
           onChange={(retraining) => change({ retraining })}
         />
+        <Labelled label="It must run by">
+          <input
+            type="date"
+            className={fieldClass}
+            value={work.by ?? ""}
+            onChange={({ target }) => change({ by: target.value === "" ? undefined : target.value })}
+          />
+        </Labelled>
         {children}
       </div>
     </Section>
@@ -118,6 +140,24 @@ function Bounds({ bounds, change }: { bounds: Answers["bounds"]; change: (part: 
           checked={bounds.residency === "on-premises"}
           onChange={(stays) => change({ residency: stays ? "on-premises" : undefined })}
         />
+        {bounds.residency !== "on-premises" && (
+          <Labelled label="Data stays in the region">
+            <input
+              className={`${fieldClass} w-36`}
+              value={bounds.residency ?? ""}
+              placeholder="anywhere"
+              onChange={({ target }) => change({ residency: target.value === "" ? undefined : target.value })}
+            />
+          </Labelled>
+        )}
+        <Labelled label="Rules that apply, with commas">
+          <input
+            className={fieldClass}
+            defaultValue={bounds.compliance.join(", ")}
+            placeholder="GDPR, HIPAA"
+            onChange={({ target }) => change({ compliance: wordsOf(target.value) })}
+          />
+        </Labelled>
         <NumberField
           isOptional
           label="Dollars a month at most"
