@@ -17,7 +17,18 @@ interface Marker {
 
 /** Makes the folder, or takes up the one that an earlier try began. CONFLICT: it holds something else. */
 export async function openExportFolder(folder: string, project: string): Promise<Marker> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    const denied = error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS";
+    throw new EspalierError(
+      denied ? "PERMISSION_DENIED" : "CONFLICT",
+      `${folder} can not be a folder: ${error.message}`,
+      {
+        at: folder,
+        hint: "Name a folder that is empty or is not there yet.",
+        cause: error,
+      },
+    );
+  });
   const names = await readdir(folder);
   if (names.includes(markerFile)) {
     const marker = JSON.parse(await readFile(join(folder, markerFile), "utf8")) as Marker;

@@ -106,6 +106,10 @@ test("a folder that holds something else is refused, and nothing in it is touche
   const refused = client.call("transfers.exportProject", { body: { folder: "full" } });
   await expect(refused).rejects.toMatchObject({ code: "CONFLICT", hint: expect.stringContaining("empty") });
   expect(await readdir(join(project, "full"))).toEqual(["notes.txt"]);
+  await expect(client.call("transfers.exportProject", { body: { folder: "full/notes.txt" } })).rejects.toMatchObject({
+    code: "CONFLICT",
+    message: expect.stringContaining("can not be a folder"),
+  });
   await writeFile(join(project, "full", "espalier-export.json"), '{"format":1,"id":"x","project":"another"}');
   await expect(client.call("transfers.exportProject", { body: { folder: "full" } })).rejects.toMatchObject({
     code: "CONFLICT",
