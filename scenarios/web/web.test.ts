@@ -212,6 +212,20 @@ if (executablePath === undefined) {
       await expectText("3 runs loaded");
     });
 
+    test("what changes is shown by itself, also after the server was away", async () => {
+      const begin = () =>
+        createClient({ url: plane.url, token: plane.token }).call("runs.create", { body: { pipeline: "train" } });
+      await signIn();
+      await expectText("3 runs loaded");
+      await begin();
+      await expectText("4 runs loaded");
+      const port = Number(new URL(plane.url).port);
+      await plane.close();
+      await start(port);
+      await begin();
+      await expectText("5 runs loaded");
+    });
+
     test("keyboard alone reaches a run by the palette, and signing out ends the session", async () => {
       await signIn();
       await page.keyboard.press("Control+k");

@@ -55,6 +55,7 @@ export {
   rolloutSchema,
   strategySchema,
 } from "./resources/endpoints.ts";
+export { type ChangeEvent, type ChangeTopic, changeTopics } from "./resources/events.ts";
 export { type LogChunk, logChunkSchema } from "./resources/logs.ts";
 export {
   type Model,

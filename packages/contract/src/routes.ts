@@ -4,6 +4,7 @@ import { artifactRoutes } from "./resources/artifacts.ts";
 import { curveRoutes } from "./resources/curves.ts";
 import { datasetRoutes } from "./resources/datasets.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
+import { eventRoutes } from "./resources/events.ts";
 import { logRoutes } from "./resources/logs.ts";
 import { modelRoutes } from "./resources/models.ts";
 import { monitorRoutes } from "./resources/monitors.ts";
@@ -37,6 +38,7 @@ export const routes = {
   ...adviceRoutes,
   ...moveRoutes,
   ...transferRoutes,
+  ...eventRoutes,
 };
 
 export type Routes = typeof routes;

@@ -4,6 +4,7 @@ import type { SqliteOptions } from "./dialect/sqlite-dialect.ts";
 import { type AliasQueries, createAliasQueries } from "./queries/aliases.ts";
 import { type ApprovalQueries, createApprovalQueries } from "./queries/approvals.ts";
 import { type AuditQueries, createAuditQueries } from "./queries/audit.ts";
+import { type ChangeQueries, createChangeQueries } from "./queries/change-marks.ts";
 import { createDatasetQueries, type DatasetQueries } from "./queries/datasets.ts";
 import { createDeclarationQueries, type DeclarationQueries } from "./queries/declarations.ts";
 import { createEndpointQueries, type EndpointQueries } from "./queries/endpoints.ts";
@@ -88,6 +89,8 @@ export interface ProjectRecord {
   lineage: LineageQueries;
   tokens: TokenQueries;
   audit: AuditQueries;
+  /** Whether anything changed, for pages that are open. */
+  changes: ChangeQueries;
   notices: NoticeQueries;
   settings: SettingQueries;
   references: ReferenceQueries;
@@ -148,6 +151,7 @@ export async function openRecord(
     lineage: createLineageQueries(database),
     tokens: createTokenQueries(database),
     audit: createAuditQueries(database),
+    changes: createChangeQueries(database),
     notices: createNoticeQueries(database),
     settings: createSettingQueries(database),
     references: createReferenceQueries(database),

@@ -6,6 +6,7 @@ import { approvalHandlers } from "./approvals.ts";
 import { artifactHandlers } from "./artifacts.ts";
 import { datasetHandlers } from "./datasets.ts";
 import { endpointHandlers } from "./endpoints.ts";
+import { eventHandlers } from "./events.ts";
 import { logHandlers } from "./logs.ts";
 import { modelHandlers } from "./models.ts";
 import { monitorHandlers } from "./monitors.ts";
@@ -42,5 +43,6 @@ export function allHandlers(plane: ControlPlane): Handlers {
     ...simulationHandlers(plane),
     ...transferHandlers(plane),
     ...reportHandlers(plane),
+    ...eventHandlers(plane),
   };
 }

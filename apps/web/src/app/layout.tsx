@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { client } from "../api/client.ts";
+import { useLive } from "../api/live.ts";
 import { signOut } from "../api/session.ts";
 import { PaletteKey } from "../features/palette/palette-key.tsx";
 import { fieldClass } from "../ui/button.tsx";
@@ -10,6 +11,7 @@ import { setTheme, type Theme, themes, useTheme } from "./theme.ts";
 /** Navigation beside the page, above it on narrow screens. */
 export function Layout() {
   const project = useQuery({ queryKey: ["project.info"], queryFn: () => client.call("project.info") });
+  useLive(project.data !== undefined);
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[13rem_minmax(0,1fr)]">
       <a href="#page" className="sr-only focus:not-sr-only focus:absolute focus:z-10 focus:bg-card focus:p-3">

@@ -2,15 +2,13 @@ import { queryOptions } from "@tanstack/react-query";
 import { client } from "../../api/client.ts";
 import { terminalRunStates } from "./steps-of-run.ts";
 
-const liveMilliseconds = 1_500;
-
-/** A run that is over never changes; one that is not is asked for again and again. */
+/** A run that is over never changes; one that is not is asked for again when the server tells of a change (api/live.ts). */
 export function runQuery(runId: string) {
   return queryOptions({
     queryKey: ["runs.get", runId],
     queryFn: ({ signal }) => client.call("runs.get", { params: { runId }, signal }),
-    refetchInterval: ({ state }) =>
-      state.data !== undefined && terminalRunStates.includes(state.data.run.state) ? false : liveMilliseconds,
+    staleTime: ({ state }) =>
+      state.data !== undefined && terminalRunStates.includes(state.data.run.state) ? Number.POSITIVE_INFINITY : 5_000,
   });
 }
 

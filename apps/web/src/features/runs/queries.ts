@@ -3,7 +3,6 @@ import { client } from "../../api/client.ts";
 import type { RunFilters } from "./filters.ts";
 
 const pageSize = 100;
-const refreshMilliseconds = 5_000;
 
 /** Runs, newest first, a page at a time. */
 export function runsQuery({ pipeline, state, search }: RunFilters) {
@@ -16,7 +15,5 @@ export function runsQuery({ pipeline, state, search }: RunFilters) {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next,
-    // A refresh asks for every page again, so only the first is kept fresh.
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : refreshMilliseconds),
   });
 }
