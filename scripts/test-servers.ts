@@ -15,9 +15,10 @@ import { preparePodman } from "./servers/podman.ts";
 import { findPrometheus } from "./servers/prometheus.ts";
 import { pythonPrograms } from "./servers/python-programs.ts";
 import { startRay } from "./servers/ray.ts";
+import { startSeaweedfs } from "./servers/seaweedfs.ts";
 import { startServing } from "./servers/serving.ts";
 import { startSlurm } from "./servers/slurm.ts";
-import { startVersitygw } from "./servers/versitygw.ts";
+import { type S3Server, startVersitygw } from "./servers/versitygw.ts";
 
 /**
  * `npm run test:servers -- <name>...`: starts real servers and runs the conformance suites of the tools that speak to them.
@@ -33,24 +34,16 @@ interface OwnSuite {
 }
 
 const root = resolve(import.meta.dirname, "..");
+const s3Tests = [
+  "adapters/open-source/src/s3-artifact-store.test.ts",
+  "adapters/open-source/src/s3-faults.test.ts",
+  "scenarios/move",
+];
 const mlflowTests = ["adapters/open-source/src/mlflow-mirrors.test.ts", "apps/server/src/transfer/round-trip.test.ts"];
 
 const suites: Readonly<Record<string, VitestSuite | OwnSuite>> = {
-  s3: {
-    tests: ["adapters/open-source/src/s3-artifact-store.test.ts", "scenarios/move"],
-    async start() {
-      const server = await startVersitygw();
-      if ("skipped" in server) return server;
-      const variables = {
-        ESPALIER_TEST_S3_ENDPOINT: server.endpoint,
-        ESPALIER_TEST_S3_BUCKET: server.bucket,
-        ESPALIER_TEST_S3_PID: String(server.pid),
-        AWS_ACCESS_KEY_ID: server.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
-      };
-      return { variables, stop: server.stop };
-    },
-  },
+  "s3/versitygw": { tests: s3Tests, start: () => startS3(startVersitygw) },
+  "s3/seaweedfs": { tests: s3Tests, start: () => startS3(startSeaweedfs) },
   packages: {
     tests: ["adapters/open-source/src/oci-image-registry.test.ts", "scenarios/packaging"],
     async start() {
@@ -191,6 +184,19 @@ async function runServingClients(): ReturnType<OwnSuite["run"]> {
   }
 }
 
+async function startS3(startServer: () => Promise<S3Server | { skipped: string }>): ReturnType<VitestSuite["start"]> {
+  const server = await startServer();
+  if ("skipped" in server) return server;
+  const variables = {
+    ESPALIER_TEST_S3_ENDPOINT: server.endpoint,
+    ESPALIER_TEST_S3_BUCKET: server.bucket,
+    ESPALIER_TEST_S3_PID: String(server.pid),
+    AWS_ACCESS_KEY_ID: server.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+  };
+  return { variables, stop: server.stop };
+}
+
 async function startMlflow(version: MlflowVersion): ReturnType<VitestSuite["start"]> {
   const programs = await mlflowPrograms(version);
   if ("skipped" in programs) return programs;
@@ -205,7 +211,10 @@ async function startMlflow(version: MlflowVersion): ReturnType<VitestSuite["star
 }
 
 const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !(name in suites));
+/** `s3` asks for every server of that kind, `s3/versitygw` for one. */
+const isAsked = (name: string): boolean => asked.includes(name) || asked.includes(name.split("/")[0] ?? name);
+const kinds = Object.keys(suites).flatMap((name) => [name, name.split("/")[0]]);
+const unknown = asked.filter((name) => !kinds.includes(name));
 if (unknown.length > 0) {
   console.error(`There is no server ${unknown.join(", ")}; there are: ${Object.keys(suites).join(", ")}`);
   process.exit(2);
@@ -213,7 +222,7 @@ if (unknown.length > 0) {
 
 const sum: Sum = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, suite] of Object.entries(suites)) {
-  if (asked.length > 0 && !asked.includes(name)) continue;
+  if (asked.length > 0 && !isAsked(name)) continue;
   if ("run" in suite) {
     const result = await suite.run();
     if ("reason" in result) {

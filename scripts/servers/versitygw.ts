@@ -1,11 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { answers } from "./answers.ts";
 import { freePort } from "./free-port.ts";
 
 const versitygwVersion = "1.7.0";
@@ -87,21 +86,6 @@ export async function startVersitygw(): Promise<S3Server | { skipped: string }> 
     pid: server.pid ?? 0,
     stop,
   };
-}
-
-/** Tries to connect until it is accepted, for at most half a minute. */
-async function answers(port: number): Promise<boolean> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
-    const socket = connect(port, "127.0.0.1");
-    const accepted = await Promise.race([
-      once(socket, "connect").then(() => true),
-      once(socket, "error").then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (accepted) return true;
-    await pause(20);
-  }
-  return false;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
