@@ -41,6 +41,6 @@ export const s3Manifest: ToolManifest = {
   },
   permissions: ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
   cost: { money: "disks and a server, or a provider's price a GB and request", operations: "one storage server" },
-  verified: { label: "real", against: "versitygw 1.7.0 (posix), SeaweedFS 4.53", live: "not applicable" },
+  verified: { label: "real", against: "versitygw 1.7.0 (posix)", live: "not applicable" },
   needs: ["@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner"],
 };
