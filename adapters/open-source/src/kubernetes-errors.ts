@@ -1,5 +1,6 @@
 import { type ErrorCode, EspalierError } from "@espalier/core";
 import { z } from "zod";
+import { parseJson } from "./parse-json.ts";
 
 const statusSchema = z.looseObject({
   reason: z.string().nullish(),
@@ -60,12 +61,4 @@ export function fromKubernetesRequestError(error: unknown, server: string, what:
       ? "Give the cluster's `certificate-authority` in the kubeconfig."
       : "Is the API server up, and the kubeconfig's `server` right?",
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
-import { isEspalierError, type LineageMirror, type ToolHost, type ToolManifest } from "@espalier/core";
+import type { LineageMirror, ToolHost, ToolManifest } from "@espalier/core";
 import { z } from "zod";
-import { connectTelemetry, telemetryShape } from "./telemetry-client.ts";
+import { connectTelemetry, refusalOf, telemetryShape } from "./telemetry-client.ts";
 
 export const openlineageConfigSchema = z.strictObject({
   ...telemetryShape,
@@ -53,8 +53,9 @@ export function createOpenlineageMirror(config: OpenlineageConfig, host: Pick<To
         try {
           await post(JSON.stringify(event), context);
         } catch (error) {
-          if (!isEspalierError(error) || (error.code !== "INVALID_INPUT" && error.code !== "TOO_LARGE")) throw error;
-          refused.push(`the event ${String(event["eventType"])} of ${JSON.stringify(event["job"])}: ${error.message}`);
+          refused.push(
+            `the event ${String(event["eventType"])} of ${JSON.stringify(event["job"])}: ${refusalOf(error)}`,
+          );
         }
       }
       return { refused };

@@ -1,6 +1,6 @@
-import { isEspalierError, type RunSpan, type ToolHost, type ToolManifest, type TraceMirror } from "@espalier/core";
+import type { RunSpan, ToolHost, ToolManifest, TraceMirror } from "@espalier/core";
 import { z } from "zod";
-import { connectTelemetry, telemetryShape } from "./telemetry-client.ts";
+import { connectTelemetry, refusalOf, telemetryShape } from "./telemetry-client.ts";
 
 export const otlpConfigSchema = z.strictObject({
   ...telemetryShape,
@@ -67,8 +67,7 @@ export function createOtlpTraceMirror(config: OtlpConfig, host: Pick<ToolHost, "
           const { rejectedSpans = 0, errorMessage = "" } = partialSuccess ?? {};
           if (Number(rejectedSpans) > 0) refused.push(`${rejectedSpans} of ${some.length} spans: ${errorMessage}`);
         } catch (error) {
-          if (!isEspalierError(error) || (error.code !== "INVALID_INPUT" && error.code !== "TOO_LARGE")) throw error;
-          refused.push(`${some.length} spans: ${error.message}`);
+          refused.push(`${some.length} spans: ${refusalOf(error)}`);
         }
       }
       return { refused };

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type CallContext, EspalierError } from "@espalier/core";
 import { z } from "zod";
+import { parseJson } from "./parse-json.ts";
 import type { RayConfig } from "./ray-config.ts";
 import { checkRayVersion, fromRayAnswer, fromRayRequestError } from "./ray-errors.ts";
 import { sendRequest } from "./ray-http.ts";
@@ -152,13 +153,5 @@ async function readToken({ token_file, token_variable }: RayConfig): Promise<str
       at: "compute",
       hint: "`ray get-auth-token` on the head prints it.",
     });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

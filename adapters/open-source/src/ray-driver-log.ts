@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "./parse-json.ts";
 
 /** What a job's driver (`python/ray_driver.py`) tells of one attempt; the last line of an attempt holds. */
 const lineSchema = z.discriminatedUnion("espalier", [
@@ -38,13 +39,4 @@ export function feedsTaken(text: string): number {
 export function endOfLog(text: string, characters = 2_000): string {
   const own = text.split("\n").filter((line) => !line.startsWith('{"espalier":'));
   return own.join("\n").trim().slice(-characters);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A line that is being written.
-    return undefined;
-  }
 }

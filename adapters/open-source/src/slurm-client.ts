@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type CallContext, EspalierError } from "@espalier/core";
 import { z } from "zod";
+import { parseJson } from "./parse-json.ts";
 import type { SlurmConfig } from "./slurm-config.ts";
 import { fromFetchError, fromSlurmAnswer, invalidJobId, numberOf, tokenFault } from "./slurm-errors.ts";
 
@@ -152,13 +153,5 @@ async function tokenOfFile(path: string): Promise<string> {
       at: "compute",
       hint: "`scontrol token > <file>`, readable by the control plane.",
     });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,5 +1,6 @@
-import { type CallContext, type ErrorCode, EspalierError, type ToolHost } from "@espalier/core";
+import { type CallContext, type ErrorCode, EspalierError, isEspalierError, type ToolHost } from "@espalier/core";
 import { z } from "zod";
+import { parseJson } from "./parse-json.ts";
 
 const requestMilliseconds = 30_000;
 
@@ -44,7 +45,8 @@ export function connectTelemetry(
     } catch (error) {
       throw unanswered(error, address);
     }
-    if (status >= 200 && status < 300) return parse(text);
+    // A service may answer with nothing, or with words; that it took what was sent is in the status.
+    if (status >= 200 && status < 300) return parseJson(text);
     throw new EspalierError(
       codeOf(status),
       `${address} answered ${status}: ${text.trim().slice(0, 500) || "nothing"}`,
@@ -54,6 +56,12 @@ export function connectTelemetry(
       },
     );
   };
+}
+
+/** What the service will never take, however often it is sent; anything else is thrown on, and tried again later. */
+export function refusalOf(error: unknown): string {
+  if (isEspalierError(error) && (error.code === "INVALID_INPUT" || error.code === "TOO_LARGE")) return error.message;
+  throw error;
 }
 
 async function credentials(
@@ -92,13 +100,4 @@ function unanswered(error: unknown, address: string): EspalierError {
     cause: error,
     hint: "Is the service up, and the address right?",
   });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A service may answer with nothing, or with words; that it took what was sent is in the status.
-    return undefined;
-  }
 }

@@ -58,7 +58,9 @@ test("a workflow is written once, kept as it was changed, and replaced only by f
   expect(refused.stderr).toContain("--force");
   expect(readFileSync(path, "utf8")).toContain("# mine");
   expect(shell(`${init} --force`).status).toBe(0);
-  expect(shell("espalier ci init github --stacks nowhere").stderr).toContain("It has: staging, production, a.b, a_b.");
+  expect(shell("espalier ci init github --stacks nowhere").stderr).toContain(
+    "Known stacks: staging, production, a.b, a_b.",
+  );
   expect(shell("espalier ci init travis").stderr).toContain("There are: github, gitlab.");
 });
 

@@ -89,7 +89,7 @@ test("bad words are refused with their place", () => {
     "--start-date",
   );
   expect(espalier("export", "argo", "train", "--out", out, "--stack", "nowhere").stderr).toContain(
-    "It has: staging, production.",
+    "Known stacks: staging, production.",
   );
   expect(espalier("export", "argo", "nothing", "--out", out).stderr).toContain("nothing");
   expect(espalier("export", "argo", "train").stderr).toContain("--out");

@@ -9,8 +9,9 @@ import {
   type Loss,
   type PipelineIr,
 } from "@espalier/core";
-import { entryPoint, findPipeline, findProject, loadProject, wholePipeline } from "@espalier/host";
+import { entryPoint, findPipeline, findProject, loadProject, requireStack, wholePipeline } from "@espalier/host";
 import { stringify } from "yaml";
+import { isDay } from "./is-day.ts";
 import type { CommonOptions } from "./project-command.ts";
 import { printJson, printLine } from "./terminal/output.ts";
 import { type GeneratedFile, writeOnce } from "./write-once.ts";
@@ -69,19 +70,10 @@ export async function exportArgo(name: string | undefined, options: ExportOption
   ]);
 }
 
-/** Of a year that there is: 2026-02-30 is none. */
-const isDay = (text: string): boolean =>
-  /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text);
-
 async function read(name: string | undefined, { project: folder, stack }: ExportOptions): Promise<Exported> {
   const directory = await findProject(folder ?? process.cwd());
   const project = await loadProject(directory);
-  if (stack !== undefined && project.stacks[stack] === undefined) {
-    throw new EspalierError("INVALID_CONFIG", `The project has no stack \`${stack}\``, {
-      at: project.locate(["stacks"]),
-      hint: `It has: ${Object.keys(project.stacks).join(", ")}.`,
-    });
-  }
+  if (stack !== undefined) requireStack(project, stack);
   const pipeline = wholePipeline(await findPipeline(directory, name ?? "train"));
   return { project: project.name, pipeline, ...(stack === undefined ? {} : { stack }) };
 }

@@ -49,5 +49,6 @@ export function collectParameter(text: string, earlier: Record<string, string> =
 }
 
 export function collectList(text: string, earlier: string[] = []): string[] {
-  return [...earlier, ...text.split(",").filter((word) => word !== "")];
+  const words = text.split(",").map((word) => word.trim());
+  return [...earlier, ...words.filter((word) => word !== "")];
 }

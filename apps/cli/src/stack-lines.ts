@@ -41,7 +41,6 @@ export function differenceLines(items: readonly StackInfo[], from: string, to: s
   return [
     ...tableLines(["", "component", from, to, `verified in ${to}`], rows),
     ...difference.components.flatMap(changesOf),
-    ...[from, to].flatMap((name) => problemLines(chooseStack(items, name))),
     "",
     `to learn: ${difference.skillsToLearn.join(", ") || "nothing"}`,
     `no longer needed: ${difference.skillsNoLongerNeeded.join(", ") || "nothing"}`,
@@ -53,10 +52,10 @@ function toolOf({ changed, settingsDiffer, to }: ComponentDifference): string {
   return settingsDiffer ? "the same, set up otherwise" : "the same";
 }
 
-function problemLines({ name, problems }: StackInfo): string[] {
+/** What is wrong with a stack's tools and settings. */
+export function problemLines({ problems }: StackInfo): string[] {
   return problems.flatMap(({ message, at, hint }) => [
-    "",
-    `${colors.red("✗")} ${name}: ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`,
+    `${colors.red("✗")} ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`,
     ...(hint === undefined ? [] : [`  ${colors.cyan("next")} ${hint}`]),
   ]);
 }

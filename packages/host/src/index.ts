@@ -27,7 +27,7 @@ export { buildModelImages, type ModelImageRequest, type ModelImages } from "./im
 export { loadMlflowParts, type MlflowParts } from "./mlflow-parts.ts";
 export { type MonitorConfig, monitorSchema } from "./monitor-schema.ts";
 export { namedSecrets } from "./named-secrets.ts";
-export { checkStack, type OpenStack, openStack, type StackContext } from "./open-stack.ts";
+export { checkStack, type OpenStack, openStack, requireStack, type StackContext } from "./open-stack.ts";
 export { findPipeline, loadPipelineFile, loadPipelines, wholePipeline } from "./pipelines.ts";
 export { findProject, loadProject, type ParsedProject, type Project, parseProject, projectFile } from "./project.ts";
 export {

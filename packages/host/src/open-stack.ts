@@ -67,7 +67,7 @@ const namedIn = (stack: Project["stacks"][string]): Single[] => [
 
 /** INVALID_CONFIG when the project has no such stack. Reaches no network. */
 export async function openStack(project: Project, name: string, context: StackContext = {}): Promise<OpenStack> {
-  const stack = stackOf(project, name);
+  const stack = requireStack(project, name);
   const closers: (() => void | Promise<void>)[] = [];
   const host: ToolHost = {
     ...toolHost(project, closers, context),
@@ -159,7 +159,7 @@ export async function openStack(project: Project, name: string, context: StackCo
 
 /** What is wrong with a stack's tools and their settings, without opening it: for `plan`, `doctor` and checks. */
 export async function checkStack(project: Project, name: string, computes: Iterable<string> = []): Promise<Fault[]> {
-  const stack = stackOf(project, name);
+  const stack = requireStack(project, name);
   const attempts: (() => Promise<unknown>)[] = namedIn(stack).map(
     (component) => () => chosen(project, component, stack[component] ?? {}, ["stacks", name, component]),
   );
@@ -175,7 +175,8 @@ export async function checkStack(project: Project, name: string, computes: Itera
   return faults.map((fault) => ({ ...fault, at: fault.at ?? project.locate(pointerPath(fault.pointer)) }));
 }
 
-function stackOf(project: Project, name: string): Project["stacks"][string] {
+/** INVALID_CONFIG, with the names that there are, for a stack that the project does not have. */
+export function requireStack(project: Project, name: string): Project["stacks"][string] {
   const stack = Object.hasOwn(project.stacks, name) ? project.stacks[name] : undefined;
   if (stack !== undefined) return stack;
   throw new EspalierError("INVALID_CONFIG", `The project has no stack \`${name}\``, {
@@ -218,12 +219,12 @@ async function localTarget(project: Project, host: ToolHost): Promise<ComputeTar
 }
 
 function defaultCompute(project: Project, stackName: string): ComputeChoice {
-  return stackOf(project, stackName).compute?.["default"] ?? {};
+  return requireStack(project, stackName).compute?.["default"] ?? {};
 }
 
 /** A stack that names no computes runs every step on this machine; one that does must name those that steps ask for. */
 function computeChoice(project: Project, stackName: string, compute: string): ComputeChoice {
-  const computes = stackOf(project, stackName).compute ?? {};
+  const computes = requireStack(project, stackName).compute ?? {};
   const choice = Object.hasOwn(computes, compute) ? computes[compute] : undefined;
   if (choice !== undefined) return choice;
   const named = Object.keys(computes).filter((name) => name !== "default");

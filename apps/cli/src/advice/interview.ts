@@ -1,8 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { cancel, confirm, intro, isCancel, multiselect, outro, select, text } from "@clack/prompts";
-import { type Answers, answersSchema, EspalierError, knownSkills } from "@espalier/core";
+import { type Answers, EspalierError, knownSkills } from "@espalier/core";
 import { readAnswers } from "@espalier/host";
 import { stringify } from "yaml";
+import { isDay } from "../is-day.ts";
+import { collectList } from "../project-command.ts";
 import { type Found, lookAt } from "./look-around.ts";
 
 const clouds = ["aws", "google", "azure"] as const;
@@ -68,7 +70,7 @@ async function askWork(): Promise<Record<string, unknown>> {
     serving,
     ...(serving === "online" ? await askOnline() : {}),
     retraining: (await answer(confirm({ message: "Are models retrained on a schedule?" }))) ? "scheduled" : "by hand",
-    ...(await given("by", "By which day must it run? Such as 2027-03-31 (leave empty: no such day)", isDay)),
+    ...(await given("by", "By which day must it run? Such as 2027-03-31 (leave empty: no such day)", dayFault)),
   };
 }
 
@@ -106,7 +108,7 @@ async function askBounds(): Promise<Record<string, unknown>> {
   return {
     air_gapped: isAirGapped,
     ...(staysHere ? { residency: "on-premises" } : region),
-    compliance: words(compliance),
+    compliance: collectList(compliance),
     lock_in: lockIn,
     refused,
     ...(budget === undefined ? {} : { budget_dollars_a_month: budget }),
@@ -130,14 +132,7 @@ async function given(
   return value === "" ? {} : { [name]: value };
 }
 
-const isDay = (value: string): string | undefined =>
-  answersSchema.shape.work.shape.by.safeParse(value).success ? undefined : "A day such as 2027-03-31";
-
-const words = (text: string): string[] =>
-  text
-    .split(",")
-    .map((word) => word.trim())
-    .filter((word) => word !== "");
+const dayFault = (value: string): string | undefined => (isDay(value) ? undefined : "A day such as 2027-03-31");
 
 async function askRunning(found: readonly Found[]): Promise<unknown[]> {
   const seen = [...found];

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { parseDocument } from "yaml";
 import { decisionRecord, readForecast } from "../advice/decision-record.ts";
 import { printAdvice } from "../advice/print-advice.ts";
+import { isDay } from "../is-day.ts";
 import { type CommonOptions, collectList, projectCommand } from "../project-command.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
@@ -43,7 +44,7 @@ async function run(options: AdviseOptions): Promise<void> {
   const answers = await answersOf(path, options);
   if (answers === undefined) return;
   const today = options.today ?? new Date().toISOString().slice(0, 10);
-  if (!/^\d{4}-\d\d-\d\d$/.test(today) || !isDay(today)) {
+  if (!isDay(today)) {
     throw new EspalierError("INVALID_INPUT", `"${today}" is no day`, {
       at: "--today",
       hint: "For example: 2026-11-27.",
@@ -68,12 +69,6 @@ function requireStackName(name: string): void {
     at: "--write",
     hint: "Letters, digits, - and _, such as: advised.",
   });
-}
-
-/** `Date.parse` takes the 31st of February for a day of March. */
-function isDay(text: string): boolean {
-  const time = Date.parse(text);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
 
 async function answersOf(path: string, { look = [], from, json }: AdviseOptions): Promise<Answers | undefined> {

@@ -11,7 +11,7 @@ import {
   pinnedActions,
   pullRequestComment,
 } from "@espalier/core";
-import { findPipeline, findProject, loadProject, wholePipeline } from "@espalier/host";
+import { findPipeline, findProject, loadProject, requireStack, wholePipeline } from "@espalier/host";
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import { type CommonOptions, collectList, commandGroup, subcommand } from "../project-command.ts";
@@ -83,13 +83,7 @@ async function deliveryOf(directory: string, options: InitOptions): Promise<Deli
   const parsed = await findPipeline(directory, options.pipeline ?? "train");
   const pipeline: PipelineIr = wholePipeline(parsed);
   const stacks = options.stacks ?? [project.defaultStack];
-  for (const stack of stacks) {
-    if (project.stacks[stack] !== undefined) continue;
-    throw new EspalierError("INVALID_CONFIG", `The project has no stack \`${stack}\``, {
-      at: project.locate(["stacks"]),
-      hint: `It has: ${Object.keys(project.stacks).join(", ")}.`,
-    });
-  }
+  for (const stack of stacks) requireStack(project, stack);
   const ofSteps = Object.values(pipeline.steps).flatMap(({ secrets = [] }) => secrets);
   return {
     pipeline: pipeline.name,

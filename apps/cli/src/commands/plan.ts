@@ -47,9 +47,7 @@ async function planMove({ from, to }: { from: string; to: string }, options: Pla
     const { items } = await client.call("project.stacks");
     if (options.json) printJson({ ...compareStacks(items, from, to), data });
     else {
-      // What is wrong with either is in the move's own problems.
-      const tools = items.map((item) => ({ ...item, problems: [] }));
-      for (const line of differenceLines(tools, from, to)) printLine(line);
+      for (const line of differenceLines(items, from, to)) printLine(line);
       printLine("");
       for (const line of movePlanLines(data)) printLine(line);
     }
@@ -117,16 +115,12 @@ function forecastLines(
   if (running.length === 0) return ["nothing would run"];
   const named = (names: readonly string[]): string =>
     `${names.slice(0, 5).join(", ")}${names.length > 5 ? `, and ${names.length - 5} more` : ""}`;
-  const without = unknownSteps.length === 0 ? "" : `, without ${named(unknownSteps)}, which never ran`;
+  const time =
+    unknownSteps.length === running.length
+      ? "how long is not known, since none of them ever ran"
+      : `about ${formatSeconds(seconds * 1000)}${unknownSteps.length === 0 ? "" : `, without ${named(unknownSteps)}, which never ran`}`;
   const unpriced = unpricedSteps.length === 0 ? "" : `, without ${named(unpricedSteps)}, whose price is not known`;
-  if (unknownSteps.length === running.length && unpricedSteps.length === 0 && dollars === 0) {
-    return [
-      `${running.length} of ${steps.length} steps would run: how long is not known, since none of them ever ran; 0.00 $`,
-    ];
-  }
-  return [
-    `${running.length} of ${steps.length} steps would run: about ${formatSeconds(seconds * 1000)}${without}; ${dollars.toFixed(2)} $${unpriced}`,
-  ];
+  return [`${running.length} of ${steps.length} steps would run: ${time}; ${dollars.toFixed(2)} $${unpriced}`];
 }
 
 function toldOf(planned: Plan | undefined, endpoints: readonly EndpointPlan[], count: number): string {

@@ -1,10 +1,9 @@
 import { findProject } from "@espalier/host";
 import type { Command } from "commander";
-import colors from "picocolors";
 import { type CommonOptions, commandGroup, subcommand } from "../project-command.ts";
 import { withSession } from "../session.ts";
 import { setDefaultStack } from "../set-default-stack.ts";
-import { chooseStack, compareStacks, differenceLines } from "../stack-lines.ts";
+import { chooseStack, compareStacks, differenceLines, problemLines } from "../stack-lines.ts";
 import { printJson, printLine, printTable } from "../terminal/output.ts";
 
 export function command(): Command {
@@ -47,10 +46,7 @@ async function show(name: string | undefined, options: CommonOptions): Promise<v
       component.verified,
     ]),
   );
-  for (const { message, at, hint } of chosen.problems) {
-    printLine(`${colors.red("✗")} ${at === undefined ? "" : `${colors.bold(at)}: `}${message}`);
-    if (hint !== undefined) printLine(`  ${colors.cyan("next")} ${hint}`);
-  }
+  for (const line of problemLines(chosen)) printLine(line);
   if (chosen.isDefault) for (const line of await mirrors(options)) printLine(line);
 }
 
@@ -58,6 +54,11 @@ async function diff(from: string, to: string, options: CommonOptions): Promise<v
   const items = await stacks(options);
   if (options.json) return printJson(compareStacks(items, from, to));
   for (const line of differenceLines(items, from, to)) printLine(line);
+  for (const name of [from, to]) {
+    const lines = problemLines(chooseStack(items, name));
+    if (lines.length > 0) printLine(`\n${name}`);
+    for (const line of lines) printLine(line);
+  }
 }
 
 async function mirrors(options: CommonOptions): Promise<string[]> {

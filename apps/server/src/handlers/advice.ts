@@ -1,6 +1,5 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { advise, defaultWeights, knownSkills, places } from "@espalier/core";
+import { advise, defaultWeights, isEspalierError, knownSkills, places } from "@espalier/core";
 import { answersText, readAnswers, stackText, toolManifests } from "@espalier/host";
 import type { ControlPlane } from "../control-plane.ts";
 import type { HandlersOf, NamesUnder } from "../http/handler.ts";
@@ -9,15 +8,15 @@ export function adviceHandlers(plane: ControlPlane): HandlersOf<NamesUnder<"advi
   const file = join(plane.project.directory, "advice.yaml");
   return {
     "advice.questions": async () => {
-      const isThere = await access(file).then(
-        () => true,
-        () => false,
-      );
+      const answers = await readAnswers(file).catch((error: unknown) => {
+        if (isEspalierError(error) && error.code === "NOT_FOUND") return undefined;
+        throw error;
+      });
       return {
         skills: Object.keys(knownSkills),
         milestones: places.map(({ milestone, title }) => ({ milestone, title })),
         weights: defaultWeights,
-        ...(isThere ? { answers: await readAnswers(file) } : {}),
+        ...(answers === undefined ? {} : { answers }),
       };
     },
     "advice.ask": async ({ body }) => {

@@ -94,8 +94,7 @@ export async function planMove(plane: ControlPlane, from: string, to: string): P
   }
   if (plan.missing.artifacts > 0) {
     const isLocal = [from, to].every((name) => usesFolder(project, name));
-    const { seconds, assumed } = carryTime(plan.missing, isLocal ? "disk" : "network");
-    plan.time = { low: seconds[0], high: seconds[1], assumed };
+    plan.time = carryTime(plan.missing, isLocal ? "disk" : "network");
   }
   const price = storagePrice(project, to);
   if (price !== undefined) plan.dollarsAMonth = (price * plan.bytes) / 1e9;

@@ -18,16 +18,12 @@ interface Marker {
 /** Makes the folder, or takes up the one that an earlier try began. CONFLICT: it holds something else. */
 export async function openExportFolder(folder: string, project: string): Promise<Marker> {
   await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    const denied = error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS";
-    throw new EspalierError(
-      denied ? "PERMISSION_DENIED" : "CONFLICT",
-      `${folder} can not be a folder: ${error.message}`,
-      {
-        at: folder,
-        hint: "Name a folder that is empty or is not there yet.",
-        cause: error,
-      },
-    );
+    if (error.code !== "EEXIST" && error.code !== "ENOTDIR") throw error;
+    throw new EspalierError("CONFLICT", `${folder} can not be a folder: ${error.message}`, {
+      at: folder,
+      hint: "Name a folder that is empty or is not there yet.",
+      cause: error,
+    });
   });
   const names = await readdir(folder);
   if (names.includes(markerFile)) {

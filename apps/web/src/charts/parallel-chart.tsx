@@ -1,4 +1,5 @@
 import { useMemo, useState } from "react";
+import { ScrollRegion } from "../ui/scroll-region.tsx";
 import { decimal } from "../ui/words.ts";
 import { strokeOf, useColourScheme } from "./colours.ts";
 import { axisOver, type Row } from "./parallel.ts";
@@ -28,12 +29,7 @@ export function ParallelChart({ axes, rows }: { axes: readonly string[]; rows: r
   const x = (index: number): number => 70 + index * gap;
   const y = (at: number): number => top + (1 - at) * (height - top - bottom);
   return (
-    <section
-      aria-label="Parallel coordinates"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard can not scroll it
-      tabIndex={0}
-      className="overflow-x-auto"
-    >
+    <ScrollRegion label="Parallel coordinates">
       <svg width={140 + (axes.length - 1) * gap} height={height} aria-hidden="true" className="text-[12px]">
         {placed.map(({ name, ticks }, index) => (
           <g key={name}>
@@ -89,7 +85,7 @@ export function ParallelChart({ axes, rows }: { axes: readonly string[]; rows: r
           ))}
         </tbody>
       </table>
-    </section>
+    </ScrollRegion>
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { ScrollRegion } from "./scroll-region.tsx";
 
 /** Rows under heads, in a frame that scrolls sideways by itself on narrow screens. */
 export function Table({
@@ -11,12 +12,7 @@ export function Table({
   rows: readonly { key: string; cells: readonly ReactNode[] }[];
 }) {
   return (
-    <section
-      aria-label={label}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-      tabIndex={0}
-      className="overflow-x-auto rounded-xl border border-line bg-card"
-    >
+    <ScrollRegion label={label} className="rounded-xl border border-line bg-card">
       <table className="w-full text-left text-sm">
         <thead>
           <tr className="border-b border-line text-muted">
@@ -39,6 +35,6 @@ export function Table({
           ))}
         </tbody>
       </table>
-    </section>
+    </ScrollRegion>
   );
 }

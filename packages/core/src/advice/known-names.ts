@@ -1,16 +1,14 @@
 import { closest } from "../closest.ts";
 import { EspalierError } from "../errors.ts";
-import type { ToolManifest } from "../manifest.ts";
+import { providerSchema, type ToolManifest } from "../manifest.ts";
 import type { Answers } from "./answers.ts";
 import type { RankOptions } from "./rank.ts";
 import { skills } from "./skills.ts";
 
-const providers = ["embedded", "open-source", "aws", "google", "azure", "custom"];
-
-function namesIn({ tools, answers }: RankOptions): Set<string> {
+function namesIn({ tools, answers }: Pick<RankOptions, "tools" | "answers">): Set<string> {
   return new Set([
     ...Object.keys(skills),
-    ...providers,
+    ...providerSchema.options,
     ...tools.map(({ tool }) => tool),
     ...answers.running.map(({ tool }) => tool),
   ]);
@@ -42,7 +40,8 @@ export function requireKnownNames(options: RankOptions): void {
 }
 
 /** What runs under a name that is nearly a tool's, or at a milestone that the tool is not for. Both are the team's to say, and are minded. */
-export function misfitsOf(tools: readonly ToolManifest[], { running, operated, bounds, people }: Answers): string[] {
+export function misfitsOf(tools: readonly ToolManifest[], answers: Answers): string[] {
+  const { running, operated, bounds, people } = answers;
   const atMilestone = (tool: string): number[] => tools.filter((one) => one.tool === tool).map((one) => one.milestone);
   const found: string[] = [];
   for (const [index, { tool, milestone, provider }] of running.entries()) {
@@ -60,10 +59,9 @@ export function misfitsOf(tools: readonly ToolManifest[], { running, operated, b
       found.push(`Whether ${tool} keeps your bounds can not be told: say its provider (${place}.provider).`);
     }
   }
-  const skillNames = new Set([...Object.keys(skills), ...providers, ...tools.map(({ tool }) => tool)]);
-  const unknown = [...operated, ...bounds.refused, ...people.flatMap(({ repairs }) => repairs)].filter(
-    (name) => !skillNames.has(name) && !running.some(({ tool }) => tool === name),
-  );
+  const known = namesIn({ tools, answers });
+  const named = [...operated, ...bounds.refused, ...people.flatMap(({ repairs }) => repairs)];
+  const unknown = named.filter((name) => !known.has(name));
   for (const name of new Set(unknown)) found.push(`No manifest and no skill is called ${name}: it counts for nothing.`);
   return found;
 }

@@ -1,6 +1,7 @@
 /** What a move may take, in seconds: the quick and the slow case, and what both rest on. */
 export interface CarryTime {
-  seconds: readonly [low: number, high: number];
+  low: number;
+  high: number;
   /** The speeds that were taken. A move shows its real one. */
   assumed: string;
 }
@@ -27,7 +28,8 @@ export function carryTime(
   const between = ([slow, quick]: readonly [number, number], unit: string): string =>
     `${slow.toLocaleString("en")} to ${quick.toLocaleString("en")} ${unit} a second`;
   return {
-    seconds: [at(1), at(0)],
+    low: at(1),
+    high: at(0),
     assumed: `${between(megabytesASecond, "MB")} and ${between(objectsASecond, "objects")}, by ${way}`,
   };
 }

@@ -1,11 +1,11 @@
 import type { AdviceQuestions } from "@espalier/contract";
 import { Button, fieldClass } from "../../ui/button.tsx";
-import { type Answers, blankRunning, replaced, toggled } from "./draft.ts";
-import { Check, Choice, Labelled, NumberField, Section } from "./fields.tsx";
+import { type Answers, toggled } from "./draft.ts";
+import { Check, Choice, fieldRow, Labelled, NumberField, Section } from "./fields.tsx";
 import { PeopleMatrix } from "./people-matrix.tsx";
+import { RunningTools } from "./running-tools.tsx";
 
 const clouds = ["aws", "google", "azure"] as const;
-const row = "flex flex-wrap items-end gap-x-5 gap-y-3";
 
 export function AnswersForm({
   questions,
@@ -62,7 +62,7 @@ function Work({
 }) {
   return (
     <Section title="Work">
-      <div className={row}>
+      <div className={fieldRow}>
         <NumberField
           label="Data, GB"
           value={work.data_gigabytes}
@@ -129,7 +129,7 @@ function Bounds({ bounds, change }: { bounds: Answers["bounds"]; change: (part: 
   const { approval } = bounds;
   return (
     <Section title="Bounds" hint="What is not kept is out, whatever else speaks for it.">
-      <div className={row}>
+      <div className={fieldRow}>
         <Check
           label="No network to the outside"
           checked={bounds.air_gapped}
@@ -205,118 +205,6 @@ function Bounds({ bounds, change }: { bounds: Answers["bounds"]; change: (part: 
   );
 }
 
-function RunningTools({
-  answers: { running, niche },
-  questions: { milestones },
-  change,
-}: {
-  answers: Answers;
-  questions: AdviceQuestions;
-  change: (part: Partial<Answers>) => void;
-}) {
-  const options = milestones.map(({ milestone, title }) => (
-    <option key={`${milestone} ${title}`} value={milestone}>
-      {milestone} {title}
-    </option>
-  ));
-  return (
-    <Section title="What runs already, and what no tool does">
-      <div className="space-y-3">
-        {running.map((one, index) => {
-          const put = (part: Partial<typeof one>) => change({ running: replaced(running, index, { ...one, ...part }) });
-          return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows have no other name
-            <div key={index} className={row}>
-              <Labelled label="Milestone">
-                <select
-                  className={fieldClass}
-                  value={one.milestone}
-                  onChange={({ target }) => put({ milestone: Number(target.value) })}
-                >
-                  {options}
-                </select>
-              </Labelled>
-              <Labelled label="Tool">
-                <input
-                  required
-                  className={fieldClass}
-                  value={one.tool}
-                  placeholder="mlflow"
-                  onChange={({ target }) => put({ tool: target.value })}
-                />
-              </Labelled>
-              <Choice
-                label="Content with it"
-                value={one.satisfied}
-                values={["yes", "partly", "no"]}
-                onChange={(satisfied) => put({ satisfied })}
-              />
-              <NumberField label="Months" value={one.months} onChange={(months = 0) => put({ months })} />
-              <NumberField
-                label="Hours a month"
-                value={one.hours_a_month}
-                onChange={(value = 0) => put({ hours_a_month: value })}
-              />
-              <NumberField
-                label="$ a month"
-                value={one.dollars_a_month}
-                onChange={(value = 0) => put({ dollars_a_month: value })}
-              />
-              <Check
-                label="a managed console"
-                checked={one.console}
-                onChange={(isConsole) => put({ console: isConsole })}
-              />
-              <Button
-                aria-label={`Take ${one.tool || "this"} off`}
-                onClick={() => change({ running: replaced(running, index, undefined) })}
-              >
-                ×
-              </Button>
-            </div>
-          );
-        })}
-        {niche.map((one, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows have no other name
-          <div key={index} className={row}>
-            <Labelled label="Milestone">
-              <select
-                className={fieldClass}
-                value={one.milestone}
-                onChange={({ target }) =>
-                  change({ niche: replaced(niche, index, { ...one, milestone: Number(target.value) }) })
-                }
-              >
-                {options}
-              </select>
-            </Labelled>
-            <Labelled label="A need that no tool meets">
-              <input
-                required
-                className={`${fieldClass} w-80 max-w-full`}
-                value={one.need}
-                onChange={({ target }) => change({ niche: replaced(niche, index, { ...one, need: target.value }) })}
-              />
-            </Labelled>
-            <Button
-              aria-label="Take this need off"
-              onClick={() => change({ niche: replaced(niche, index, undefined) })}
-            >
-              ×
-            </Button>
-          </div>
-        ))}
-        <div className="flex flex-wrap gap-2">
-          <Button onClick={() => change({ running: [...running, blankRunning] })}>Add a tool that runs</Button>
-          <Button onClick={() => change({ niche: [...niche, { milestone: 2, need: "" }] })}>
-            Add a need that no tool meets
-          </Button>
-        </div>
-      </div>
-    </Section>
-  );
-}
-
 function Weights({
   answers,
   questions,
@@ -333,7 +221,7 @@ function Weights({
         How much each criterion counts; only their proportions matter. The weight on skills is our assumption: the
         answer is told without it as well.
       </p>
-      <div className={row}>
+      <div className={fieldRow}>
         {Object.entries(questions.weights).map(([criterion, usual]) => (
           <NumberField
             key={criterion}

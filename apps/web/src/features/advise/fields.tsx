@@ -1,6 +1,8 @@
 import type { ReactNode } from "react";
 import { fieldClass } from "../../ui/button.tsx";
 
+export const fieldRow = "flex flex-wrap items-end gap-x-5 gap-y-3";
+
 export function Section({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
   return (
     <fieldset className="min-w-0 rounded-xl border border-line bg-card px-5 py-4">

@@ -1,4 +1,5 @@
 import { Button, fieldClass } from "../../ui/button.tsx";
+import { ScrollRegion } from "../../ui/scroll-region.tsx";
 import { type Answers, blankPerson, replaced, toggled, withLevel } from "./draft.ts";
 import { Check, Section } from "./fields.tsx";
 
@@ -20,12 +21,7 @@ export function PeopleMatrix({
       title="People"
       hint="Who has which skill, and who could repair it alone at night? Fewer than two of them is a gap: one is on holiday."
     >
-      <section
-        aria-label="Skills of people"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        tabIndex={0}
-        className="overflow-x-auto"
-      >
+      <ScrollRegion label="Skills of people">
         <table className="text-left text-sm">
           <thead>
             <tr className="border-b border-line align-bottom">
@@ -115,7 +111,7 @@ export function PeopleMatrix({
             ))}
           </tbody>
         </table>
-      </section>
+      </ScrollRegion>
     </Section>
   );
 }

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { ScrollRegion } from "../../ui/scroll-region.tsx";
 
 export interface ComparedValue {
   name: string;
@@ -49,12 +50,7 @@ function Table({
   rows: readonly ComparedValue[];
 }) {
   return (
-    <section
-      aria-label={title}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard can not scroll it
-      tabIndex={0}
-      className="overflow-x-auto"
-    >
+    <ScrollRegion label={title}>
       <table className="w-full text-left text-sm">
         <thead className="text-[13px] text-muted">
           <tr>
@@ -83,6 +79,6 @@ function Table({
           ))}
         </tbody>
       </table>
-    </section>
+    </ScrollRegion>
   );
 }

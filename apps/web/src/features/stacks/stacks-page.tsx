@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { fieldClass } from "../../ui/button.tsx";
 import { Page } from "../../ui/page.tsx";
+import { ScrollRegion } from "../../ui/scroll-region.tsx";
 import { Loading, Problem } from "../../ui/states.tsx";
 import { bytes, duration, plural } from "../../ui/words.ts";
 import { branchesOf, changedMilestones, milestones } from "./milestones.ts";
@@ -65,12 +66,7 @@ export function StacksPage() {
 function Matrix({ stacks, from }: { stacks: readonly StackInfo[]; from: StackInfo }) {
   const changed = new Map(stacks.map((stack) => [stack.name, changedMilestones(from, stack)]));
   return (
-    <section
-      aria-label="Milestones and stacks"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-      tabIndex={0}
-      className="overflow-x-auto rounded-xl border border-line bg-card"
-    >
+    <ScrollRegion label="Milestones and stacks" className="rounded-xl border border-line bg-card">
       <table className="w-full text-left text-sm">
         <thead>
           <tr className="border-b border-line text-muted">
@@ -109,7 +105,7 @@ function Matrix({ stacks, from }: { stacks: readonly StackInfo[]; from: StackInf
           ))}
         </tbody>
       </table>
-    </section>
+    </ScrollRegion>
   );
 }
 
