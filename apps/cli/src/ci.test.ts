@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -41,7 +41,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function shell(lines: string): { status: number | null; stdout: string; stderr: string } {
   const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}`, DATABASE_URL: "" };
-  return spawnSync("bash", ["-euo", "pipefail", "-c", lines], { cwd: folder, env, encoding: "utf8" });
+  // Node's pipes are sockets, and a Bash that has one for its input may take itself for a remote shell's and read bashrc.
+  const stdio: StdioOptions = ["ignore", "pipe", "pipe"];
+  return spawnSync("bash", ["-euo", "pipefail", "-c", lines], { cwd: folder, env, encoding: "utf8", stdio });
 }
 
 test("a workflow is written once, kept as it was changed, and replaced only by force", () => {
